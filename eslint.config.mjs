@@ -1,0 +1,35 @@
+import { defineConfig, globalIgnores } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+export default defineConfig(
+  globalIgnores([".toolchain/", ".stacks/", "node_modules/", "tools/toolchain/"]),
+  tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": "error",
+      // A class field without `declare` would overwrite what Pulumi puts there.
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "PropertyDefinition[definite=true]",
+          message: "declare the field instead: type stripping turns `x!: T` into `x = undefined`",
+        },
+      ],
+    },
+  },
+  {
+    // What is deployed is decided by pure functions over plain data.
+    files: [
+      "stacks/settings.ts",
+      "stacks/models.ts",
+      "stacks/secret-names.ts",
+      "stacks/litellm-keys.ts",
+      "stacks/plan.ts",
+      "stacks/checks.ts",
+      "templates/**/*.ts",
+    ],
+    rules: { "no-restricted-imports": ["error", { patterns: ["@pulumi/*"] }] },
+  },
+);
