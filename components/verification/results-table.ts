@@ -1,0 +1,12 @@
+import type { CheckResult } from "./run-check.ts";
+
+/** The results as a table for the terminal, one line each. */
+export function formatResults(results: readonly CheckResult[]): string {
+  const width = Math.max(...results.map(({ title }) => title.length));
+  return results
+    .map(({ title, passed, detail, milliseconds }) => {
+      const time = `${(milliseconds / 1000).toFixed(1)} s`.padStart(7);
+      return `${passed ? "✓" : "✗"} ${title.padEnd(width)} ${time}  ${detail}`;
+    })
+    .join("\n");
+}

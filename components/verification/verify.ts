@@ -1,0 +1,43 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import type { Check } from "../../stacks/checks.ts";
+import { formatResults } from "./results-table.ts";
+import { type CheckTarget, runChecks } from "./run-check.ts";
+
+/** A deployment whose parts become known while it is made. */
+export interface VerifiedDeployment {
+  readonly proxyUrl: pulumi.Input<string>;
+  readonly masterKey: pulumi.Input<string>;
+  readonly databaseUrl?: pulumi.Input<string> | undefined;
+}
+
+/**
+ * Runs the checks when all of the deployment is up, and shows the results; a
+ * preview runs none. They run on every `up`, also one that changes nothing.
+ *
+ * @returns how many passed; the program fails when a check does
+ */
+export function verify(
+  checks: readonly Check[],
+  deployment: VerifiedDeployment,
+): pulumi.Output<string> {
+  const expected = `${checks.length} passed`;
+  if (pulumi.runtime.isDryRun()) {
+    return pulumi.output(expected);
+  }
+  return pulumi.unsecret(
+    pulumi.output(deployment).apply(async (target: CheckTarget) => {
+      const results = await runChecks(checks, target);
+      const table = formatResults(results);
+      const failed = results.filter(({ passed }) => !passed).length;
+      if (failed > 0) {
+        throw new pulumi.RunError(
+          `the gateway is deployed, but ${failed} of ${results.length} checks failed:\n${table}\n` +
+            "mend the cause and run `pulumi up` again; `npm run verify` repeats the checks alone",
+        );
+      }
+      await pulumi.log.info(`checks:\n${table}`);
+      return expected;
+    }),
+  );
+}
