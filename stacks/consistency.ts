@@ -1,0 +1,473 @@
+import type { z } from "zod";
+
+import type { Issue, Path } from "./issue.ts";
+import {
+  describe,
+  findSimilar,
+  isCredential,
+  isHidden,
+  isSecretName,
+  removeCommand,
+  setCommand,
+  suggest,
+} from "./issue.ts";
+import type { Section } from "./litellm-keys.ts";
+import { checkPassThrough, litellmProviders, referencedVariables } from "./litellm-keys.ts";
+import type { Model } from "./models.ts";
+import { litellmPrefix } from "./models.ts";
+import {
+  environmentVariableOf,
+  gatewaySecrets,
+  isTopLevelSecret,
+  managedEnvironmentVariables,
+  setSecretCommand,
+  toCamelCase,
+} from "./secret-names.ts";
+
+type ParsedModel = z.output<typeof Model>;
+type PassThrough = Readonly<Record<string, unknown>>;
+
+/** The settings as far as each of them is valid by itself; what is not is `undefined`. */
+export interface Candidate {
+  readonly proxyPort: number | undefined;
+  readonly databasePort: number | undefined;
+  readonly endpoints: Readonly<Record<string, string>> | undefined;
+  readonly models: readonly { readonly index: number; readonly model: ParsedModel }[];
+  /** Names of all models, of invalid ones too; `undefined` when they cannot be known. */
+  readonly modelNames: ReadonlySet<string> | undefined;
+  readonly routerSettings: PassThrough | undefined;
+  readonly litellmSettings: PassThrough | undefined;
+  readonly generalSettings: PassThrough | undefined;
+  readonly environmentVariables: Readonly<Record<string, string>> | undefined;
+  readonly requestTimeoutSeconds: number | undefined;
+  readonly secretNames: ReadonlySet<string>;
+}
+
+/** What does not fit together among settings that are valid one by one. */
+export function checkConsistency(candidate: Candidate): Issue[] {
+  return [
+    ...checkPorts(candidate),
+    ...candidate.models.flatMap(({ model, index }) => checkModel(model, index, candidate)),
+    ...checkDuplicateNames(candidate),
+    ...checkModelKeys(candidate),
+    ...checkSections(candidate),
+    ...checkEnvironmentVariables(candidate),
+    ...checkReferences(candidate),
+  ];
+}
+
+function checkPorts({ proxyPort, databasePort }: Candidate): Issue[] {
+  if (proxyPort === undefined || proxyPort !== databasePort) return [];
+  return [
+    {
+      path: ["database", "port"],
+      message: `is the gateway's own port, ${proxyPort} (deployment.proxyPort)`,
+      command: setCommand(["database", "port"], proxyPort === 65535 ? 65534 : proxyPort + 1),
+    },
+  ];
+}
+
+function checkModel(model: ParsedModel, index: number, candidate: Candidate): Issue[] {
+  const path = ["models", index];
+  return [
+    ...checkFallbacks(model, path, candidate),
+    ...checkTimeout(model, path, candidate),
+    ...checkLocation(model, path, candidate),
+    ...checkUpstreamName(model, path),
+    ...checkManaged(managedParams, model.params, path, "params"),
+    ...checkPassThrough("litellm_params", withoutManaged(managedParams, model.params), [
+      ...path,
+      "params",
+    ]),
+    ...checkManaged(managedModelInfo, model.modelInfo, path, "modelInfo"),
+    ...checkPassThrough("model_info", withoutManaged(managedModelInfo, model.modelInfo), [
+      ...path,
+      "modelInfo",
+    ]),
+  ];
+}
+
+function checkFallbacks(model: ParsedModel, path: Path, { modelNames }: Candidate): Issue[] {
+  return model.fallbacks.flatMap((fallback, position) => {
+    const fallbackPath = [...path, "fallbacks", position];
+    if (fallback === model.name) {
+      return [
+        {
+          path: fallbackPath,
+          message: `is ${JSON.stringify(fallback)}, the model itself`,
+          command: removeCommand(fallbackPath),
+        },
+      ];
+    }
+    return checkModelName(fallback, fallbackPath, modelNames);
+  });
+}
+
+function checkModelName(
+  name: string,
+  path: Path,
+  modelNames: ReadonlySet<string> | undefined,
+): Issue[] {
+  if (modelNames === undefined || [...modelNames].some((pattern) => offers(pattern, name))) {
+    return [];
+  }
+  const similar = findSimilar(name, modelNames);
+  return [
+    {
+      path,
+      message: `is ${describe(path, name)}, but no model has this name${suggest(name, modelNames)}`,
+      command: similar === undefined ? removeCommand(path) : setCommand(path, similar),
+    },
+  ];
+}
+
+/** A model name may be a pattern: `openai/*` offers all models of OpenAI. */
+function offers(pattern: string, name: string): boolean {
+  const parts = pattern.split("*");
+  if (parts.length === 1) return pattern === name;
+  let position = (parts[0] ?? "").length;
+  if (!name.startsWith(parts[0] ?? "")) return false;
+  for (const part of parts.slice(1)) {
+    const found = name.indexOf(part, position);
+    if (found < 0) return false;
+    position = found + part.length;
+  }
+  return pattern.endsWith("*") || position === name.length;
+}
+
+function checkTimeout(
+  { timeoutSeconds }: ParsedModel,
+  path: Path,
+  { requestTimeoutSeconds }: Candidate,
+): Issue[] {
+  if (timeoutSeconds === undefined || requestTimeoutSeconds === undefined) return [];
+  if (timeoutSeconds <= requestTimeoutSeconds) return [];
+  return [
+    {
+      path: [...path, "timeoutSeconds"],
+      message: `is ${timeoutSeconds}, longer than requestTimeoutSeconds (${requestTimeoutSeconds}), after which a stop cuts requests off`,
+      command: setCommand(["requestTimeoutSeconds"], Math.ceil(timeoutSeconds)),
+    },
+  ];
+}
+
+function checkLocation(model: ParsedModel, path: Path, { endpoints }: Candidate): Issue[] {
+  if (!hasLocation(model)) return [];
+  const { baseUrl, endpoint } = model;
+  if (baseUrl !== undefined && endpoint !== undefined) {
+    return [
+      {
+        path: [...path, "endpoint"],
+        message: "is given together with baseUrl; give one of them",
+        command: removeCommand([...path, "endpoint"]),
+      },
+    ];
+  }
+  if (baseUrl === undefined && endpoint === undefined && model.provider !== "other") {
+    return [
+      {
+        path: [...path, "baseUrl"],
+        message: "is required: the server's URL, or endpoint, the name of an entry of endpoints",
+        command: setCommand(
+          [...path, "baseUrl"],
+          model.provider === "ollama" ? "http://127.0.0.1:11434" : "https://litellm.example.com",
+        ),
+      },
+    ];
+  }
+  if (endpoint === undefined || endpoints === undefined || Object.hasOwn(endpoints, endpoint)) {
+    return [];
+  }
+  const endpointPath = [...path, "endpoint"];
+  return [
+    {
+      path: endpointPath,
+      message: `is ${describe(endpointPath, endpoint)}, which endpoints does not define${suggest(endpoint, Object.keys(endpoints))}`,
+      command: setCommand(["endpoints", endpoint]),
+    },
+  ];
+}
+
+function hasLocation(
+  model: ParsedModel,
+): model is Extract<ParsedModel, { endpoint?: string | undefined }> {
+  return (
+    model.provider === "ollama" ||
+    model.provider === "openai-compatible" ||
+    model.provider === "other"
+  );
+}
+
+/** Providers with models whose own names begin like LiteLLM's prefix, such as `groq/compound`. */
+const providersInModelNames: ReadonlySet<string> = new Set(["groq", "openrouter", "perplexity"]);
+
+function checkUpstreamName(model: ParsedModel, path: Path): Issue[] {
+  if (model.provider === "mock") return [];
+  if (model.provider === "other" && !litellmProviders.includes(model.litellmProvider)) {
+    const providerPath = [...path, "litellmProvider"];
+    return [
+      {
+        path: providerPath,
+        message: `is ${describe(providerPath, model.litellmProvider)}, which LiteLLM does not know${suggest(model.litellmProvider, litellmProviders)}`,
+        command: setCommand(providerPath, findSimilar(model.litellmProvider, litellmProviders)),
+      },
+    ];
+  }
+  // A server with OpenAI's API may well call a model `openai/gpt-oss-20b`.
+  if (model.provider === "openai-compatible") return [];
+  const prefixes = model.provider === "ollama" ? ["ollama", "ollama_chat"] : [litellmPrefix(model)];
+  const prefix = prefixes.find(
+    (name) => model.model.startsWith(`${name}/`) && !providersInModelNames.has(name),
+  );
+  if (prefix === undefined) return [];
+  const modelPath = [...path, "model"];
+  return [
+    {
+      path: modelPath,
+      message: `is ${describe(modelPath, model.model)}, but must be the provider's own name: the prefix ${JSON.stringify(`${prefix}/`)} is added for LiteLLM`,
+      command: setCommand(modelPath, model.model.slice(prefix.length + 1)),
+    },
+  ];
+}
+
+function checkDuplicateNames({ models }: Candidate): Issue[] {
+  const issues: Issue[] = [];
+  for (const { model, index } of models) {
+    const first = models.find((other) => other.model.name === model.name);
+    if (first === undefined) continue;
+    const others = models.filter((other) => other.model.name === model.name);
+    if (others.length > 1 && !model.loadBalanced) {
+      issues.push({
+        path: ["models", index, "name"],
+        message:
+          `is ${JSON.stringify(model.name)}, as in ${others
+            .filter((other) => other.index !== index)
+            .map((other) => `models[${other.index}]`)
+            .join(" and ")}: give each its own name, or set loadBalanced on all of them` +
+          " and LiteLLM spreads requests over them",
+        command: setCommand(["models", index, "loadBalanced"], true),
+      });
+    }
+    const given = model.fallbacks.join("\n");
+    const expected = first.model.fallbacks.join("\n");
+    if (first.index !== index && given !== expected) {
+      issues.push({
+        path: ["models", index, "fallbacks"],
+        message: `differ from those of models[${first.index}], which has the same name; LiteLLM knows them by name`,
+        command: setCommand(["models", index, "fallbacks"], first.model.fallbacks),
+      });
+    }
+  }
+  return issues;
+}
+
+/** One issue for each missing secret, whatever the number of models that need it. */
+function checkModelKeys({ models, secretNames }: Candidate): Issue[] {
+  const issues: Issue[] = [];
+  const needed = new Map<string, { readonly path: Path; readonly users: string[] }>();
+  for (const { model, index } of models) {
+    if (!("apiKey" in model) || model.apiKey === undefined) continue;
+    const path = ["models", index, "apiKey"];
+    if (gatewaySecrets.has(model.apiKey)) {
+      issues.push({
+        path,
+        message: `is ${JSON.stringify(model.apiKey)}, a secret of the gateway itself`,
+        command: removeCommand(path),
+      });
+    } else if (!secretNames.has(model.apiKey)) {
+      const entry = needed.get(model.apiKey) ?? { path, users: [] };
+      entry.users.push(model.name);
+      needed.set(model.apiKey, entry);
+    }
+  }
+  for (const [name, { path, users }] of needed) {
+    const models = [...new Set(users)].map((user) => JSON.stringify(user));
+    issues.push({
+      path,
+      message: `needs the secret ${JSON.stringify(name)}, which is not set${suggest(name, secretNames)} (${models.length === 1 ? "model" : "models"} ${models.join(", ")})`,
+      command: setSecretCommand(name),
+    });
+  }
+  return issues;
+}
+
+/** What to use instead of a key of LiteLLM's that follows from our settings. */
+type ManagedKeys = Readonly<Record<string, string>>;
+
+const managedParams: ManagedKeys = {
+  api_base: "baseUrl",
+  api_key: "apiKey",
+  base_url: "baseUrl",
+  input_cost_per_token: "cost.inputCostPerToken",
+  max_parallel_requests: "limits.maxParallelRequests",
+  model: "model",
+  output_cost_per_token: "cost.outputCostPerToken",
+  rpm: "limits.rpm",
+  timeout: "timeoutSeconds",
+  tpm: "limits.tpm",
+};
+const managedModelInfo: ManagedKeys = { mode: "mode" };
+const managedGeneralSettings: ManagedKeys = {
+  database_connection_pool_limit: "database.connectionLimit",
+  database_url: "database",
+  master_key: "masterKey",
+};
+const managedLitellmSettings: ManagedKeys = {
+  fallbacks: "models[].fallbacks",
+  request_timeout: "requestTimeoutSeconds",
+};
+const managedRouterSettings: ManagedKeys = {
+  fallbacks: "models[].fallbacks",
+  model_list: "models",
+};
+
+function checkManaged(
+  managed: ManagedKeys,
+  value: PassThrough,
+  parent: Path,
+  key: string,
+): Issue[] {
+  return Object.entries(managed).flatMap(([name, setting]) => {
+    if (!Object.hasOwn(value, name)) return [];
+    const path = [...parent, key, name];
+    return [
+      {
+        path,
+        message: `is set by the deployment itself; use ${setting} instead`,
+        command: [removeCommand(path), ...moveCommand(path, value[name], parent, setting)].join(
+          " && ",
+        ),
+      },
+    ];
+  });
+}
+
+/** What sets a setting to the value of the key that it replaces, where a command can. */
+function moveCommand(from: Path, value: unknown, parent: Path, setting: string): string[] {
+  if (isTopLevelSecret(setting)) return [setSecretCommand(setting)];
+  if (setting === "database" || setting === "models" || setting.includes("[]")) return [];
+  const scalar = typeof value === "object" || isHidden(from, value) ? undefined : value;
+  return [setCommand([...parent, ...setting.split(".")], scalar)];
+}
+
+function withoutManaged(managed: ManagedKeys, value: PassThrough): PassThrough {
+  return Object.fromEntries(
+    Object.entries(value).filter(([name]) => !Object.hasOwn(managed, name)),
+  );
+}
+
+function checkSections(candidate: Candidate): Issue[] {
+  const { routerSettings, litellmSettings, generalSettings } = candidate;
+  const parts: readonly [Section, string, PassThrough | undefined, ManagedKeys][] = [
+    ["router_settings", "routerSettings", routerSettings, managedRouterSettings],
+    ["litellm_settings", "litellmSettings", litellmSettings, managedLitellmSettings],
+    ["general_settings", "generalSettings", generalSettings, managedGeneralSettings],
+  ];
+  return parts.flatMap(([section, key, value, managed]) => {
+    if (value === undefined) return [];
+    const others = withoutManaged(managed, value);
+    return [
+      ...checkManaged(managed, value, [], key),
+      ...checkPassThrough(section, others, [key]),
+      ...checkFallbackLists(others, [key], candidate),
+    ];
+  });
+}
+
+/** LiteLLM's further lists of fallbacks: they name models too. */
+function checkFallbackLists(value: PassThrough, path: Path, candidate: Candidate): Issue[] {
+  const aliases = candidate.routerSettings?.["model_group_alias"];
+  const known =
+    candidate.modelNames &&
+    new Set([...candidate.modelNames, ...(isObject(aliases) ? Object.keys(aliases) : [])]);
+  return ["context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"].flatMap(
+    (key) =>
+      [...modelNamesIn(value[key], [...path, key])].flatMap((entry) =>
+        checkModelName(entry.name, entry.path, known),
+      ),
+  );
+}
+
+function* modelNamesIn(
+  value: unknown,
+  path: Path,
+): Generator<{ readonly name: string; readonly path: Path }> {
+  if (!Array.isArray(value)) return;
+  for (const [index, entry] of value.entries()) {
+    if (typeof entry === "string") yield { name: entry, path: [...path, index] };
+    else if (isObject(entry)) {
+      for (const [name, fallbacks] of Object.entries(entry)) {
+        yield* modelNamesIn(fallbacks, [...path, index, name]);
+      }
+    }
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function checkEnvironmentVariables({ environmentVariables, secretNames }: Candidate): Issue[] {
+  const carriers = new Map([...secretNames].map((name) => [environmentVariableOf(name), name]));
+  return Object.entries(environmentVariables ?? {}).flatMap(([name, value]) => {
+    const path = ["environmentVariables", name];
+    const issue = (message: string, ...then: string[]): Issue[] => [
+      { path, message, command: [removeCommand(path), ...then].join(" && ") },
+    ];
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+      return issue("is no name of an environment variable: letters, digits and _ only");
+    }
+    if (Object.hasOwn(managedEnvironmentVariables, name)) {
+      const setting = managedEnvironmentVariables[name];
+      return issue(
+        `is set by the deployment itself${setting === undefined ? "" : `; use ${setting} instead`}`,
+        ...(setting === undefined ? [] : moveCommand(path, value, [], setting)),
+      );
+    }
+    const carried = carriers.get(name);
+    if (carried !== undefined)
+      return issue(`is what carries the secret ${JSON.stringify(carried)}`);
+    if (
+      /(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD)$/i.test(name) ||
+      isSecretName(name) ||
+      isCredential(value)
+    ) {
+      return issue(
+        "holds a secret in plain text (not shown); store it as a secret",
+        setSecretCommand(toCamelCase(name)),
+      );
+    }
+    if (value.includes("\0")) return issue("contains a NUL character");
+    return [];
+  });
+}
+
+/** `os.environ/NAME` in LiteLLM's settings must be provided, or LiteLLM goes on with nothing. */
+function checkReferences(candidate: Candidate): Issue[] {
+  const { secretNames, environmentVariables } = candidate;
+  if (environmentVariables === undefined) return [];
+  const provided = new Set<string | undefined>([
+    ...[...secretNames, "masterKey", "saltKey", "uiPassword"].map(environmentVariableOf),
+    ...Object.keys(environmentVariables),
+  ]);
+  const places: [Path, unknown][] = [
+    ...candidate.models.flatMap(({ model, index }): [Path, unknown][] => [
+      [["models", index, "params"], model.params],
+      [["models", index, "modelInfo"], model.modelInfo],
+    ]),
+    [["routerSettings"], candidate.routerSettings],
+    [["litellmSettings"], candidate.litellmSettings],
+    [["generalSettings"], candidate.generalSettings],
+  ];
+  return places.flatMap(([base, value]) =>
+    [...referencedVariables(value, base)]
+      .filter(({ environmentVariable }) => !provided.has(environmentVariable))
+      .map(({ path, environmentVariable }) => ({
+        path,
+        message: `refers to ${environmentVariable}, which neither a secret nor environmentVariables provides`,
+        command: /(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD)$/i.test(environmentVariable)
+          ? setSecretCommand(toCamelCase(environmentVariable))
+          : setCommand(["environmentVariables", environmentVariable]),
+      })),
+  );
+}

@@ -1,0 +1,52 @@
+import { z } from "zod";
+
+/*
+ * `pulumi config set` without `--path` stores every value as a string, so a number or a boolean may
+ * arrive as its text. Only the unambiguous texts are taken: `"1e3"`, `"yes"` and `""` stay errors.
+ */
+
+function readNumber(value: unknown): unknown {
+  return typeof value === "string" && /^-?(0|[1-9]\d*)(\.\d+)?$/.test(value)
+    ? Number(value)
+    : value;
+}
+
+function readBoolean(value: unknown): unknown {
+  if (value === "true") return true;
+  if (value === "false") return false;
+  return value;
+}
+
+/** A whole number, or the text of one. */
+export function integer({ min, max }: { min?: number; max?: number }) {
+  let schema = z.int();
+  if (min !== undefined) schema = schema.min(min);
+  if (max !== undefined) schema = schema.max(max);
+  return z.preprocess(readNumber, schema);
+}
+
+/** A number, or the text of one. */
+export function number({ min, above }: { min?: number; above?: number }) {
+  let schema = z.number();
+  if (min !== undefined) schema = schema.min(min);
+  if (above !== undefined) schema = schema.gt(above);
+  return z.preprocess(readNumber, schema);
+}
+
+/** A text; a number or a boolean is taken as its text, for `pulumi config set --path` stores those. */
+export function text() {
+  return z.preprocess(
+    (value) => (typeof value === "number" || typeof value === "boolean" ? String(value) : value),
+    z.string(),
+  );
+}
+
+/** `true` or `false`, or the text of one. */
+export function boolean() {
+  return z.preprocess(readBoolean, z.boolean());
+}
+
+/** A TCP port that an unprivileged process can listen on. */
+export function port() {
+  return integer({ min: 1024, max: 65535 });
+}

@@ -1,0 +1,457 @@
+import { z } from "zod";
+import { checkConsistency } from "./consistency.ts";
+import type { Issue, Path } from "./issue.ts";
+import {
+  findSimilar,
+  formatPath,
+  isHidden,
+  isWithin,
+  removeCommand,
+  renameCommand,
+  setCommand,
+  sortIssues,
+  suggest,
+} from "./issue.ts";
+import { coercePassThrough, litellmProviders } from "./litellm-keys.ts";
+import type { DeepReadonly, ModelDefinition } from "./models.ts";
+import { baseUrl, locate, Model, modelProviders } from "./models.ts";
+import { boolean, integer, port, text } from "./scalars.ts";
+import { checkSchema } from "./schema-issues.ts";
+import {
+  isTopLevelSecret,
+  namePattern,
+  setSecretCommand,
+  toCamelCase,
+  toConstantCase,
+  topLevelSecrets,
+} from "./secret-names.ts";
+import { checkSecrets } from "./secrets.ts";
+
+const LocalDeployment = z.strictObject({
+  topology: z
+    .literal("local")
+    .default("local")
+    .meta({ description: "Processes on this machine: no Docker, no root, no account." }),
+  proxyPort: port()
+    .default(4000)
+    .meta({ description: "Port of the gateway on 127.0.0.1.", examples: [4000] }),
+  workers: integer({ min: 1, max: 64 })
+    .default(1)
+    .meta({
+      description:
+        "Worker processes of the proxy. Each needs about one core and, with a database, 1 GB.",
+      examples: [1, 4],
+    }),
+  protect: boolean()
+    .default(true)
+    .meta({
+      description:
+        "Protect the database and the salt key: `pulumi destroy` and a replacement are refused.",
+      examples: [true],
+    }),
+});
+
+const Deployment = z.discriminatedUnion("topology", [LocalDeployment]);
+
+const identifier = z.string().regex(
+  // PostgreSQL's own databases, its superuser and everything in pg_ are taken.
+  /^(?!pg_|postgres$|template[01]$)[a-z_][a-z0-9_]{0,62}$/,
+  "must be a free PostgreSQL name: small letters, digits and _, at most 63, not starting with a digit or pg_",
+);
+
+const EmbeddedDatabase = z.strictObject({
+  kind: z
+    .literal("embedded")
+    .default("embedded")
+    .meta({ description: "A PostgreSQL server that belongs to this stack." }),
+  port: port()
+    .default(5433)
+    .meta({ description: "Port of PostgreSQL on 127.0.0.1.", examples: [5433] }),
+  name: identifier
+    .default("litellm")
+    .meta({ description: "Name of the database. Changing it replaces the database." }),
+  role: identifier.default("litellm").meta({ description: "Role that the proxy logs in with." }),
+  connectionLimit: integer({ min: 1, max: 1000 })
+    .default(10)
+    .meta({
+      description:
+        "Connections that each worker opens at most: LiteLLM's `database_connection_pool_limit`.",
+      examples: [10],
+    }),
+});
+
+const NoDatabase = z.strictObject({
+  kind: z.literal("none").meta({
+    description: "No database: the master key is the only key. One can be added later.",
+  }),
+});
+
+const Database = z.discriminatedUnion("kind", [EmbeddedDatabase, NoDatabase]);
+
+const passThrough = z.record(z.string(), z.unknown());
+
+/** The settings that are not secrets, by their key in `Pulumi.<stack>.yaml`. */
+export const PlainSettings = z.strictObject({
+  deployment: Deployment.prefault({}).meta({ description: "Where the gateway runs, and how." }),
+  database: Database.prefault({}).meta({ description: "Where keys, teams and spend are stored." }),
+  endpoints: z
+    .record(
+      z
+        .string()
+        .regex(
+          namePattern,
+          "must have a name in camelCase: letters and digits, starting with a small letter",
+        ),
+      baseUrl.meta({ examples: ["http://127.0.0.1:11434"] }),
+    )
+    .default({})
+    .meta({
+      description: "Servers that several models use, by name: their base URLs.",
+      examples: [{ local: "http://127.0.0.1:11434", smarthome: "http://smarthome01.local:11434" }],
+    }),
+  models: z.array(Model).min(1).meta({ description: "The models that the gateway offers." }),
+  routerSettings: passThrough.default({}).meta({
+    description: "LiteLLM's `router_settings`, under LiteLLM's own names.",
+    examples: [{ routing_strategy: "simple-shuffle", num_retries: 2 }],
+  }),
+  litellmSettings: passThrough.default({}).meta({
+    description: "LiteLLM's `litellm_settings`, under LiteLLM's own names.",
+    examples: [{ drop_params: true }],
+  }),
+  generalSettings: passThrough.default({}).meta({
+    description: "LiteLLM's `general_settings`, under LiteLLM's own names.",
+    examples: [{ background_health_checks: false }],
+  }),
+  environmentVariables: z
+    .record(z.string(), text())
+    .default({})
+    .meta({
+      description: "Further environment variables of the proxy. Secrets belong in `secrets`.",
+      examples: [{ AWS_REGION_NAME: "eu-central-1" }],
+    }),
+  ui: z
+    .strictObject({
+      username: z
+        .string()
+        .trim()
+        .min(1)
+        .default("admin")
+        .meta({ description: "User name of the admin user interface." }),
+    })
+    .prefault({})
+    .meta({ description: "The admin user interface." }),
+  requestTimeoutSeconds: integer({ min: 1, max: 86400 })
+    .default(600)
+    .meta({
+      description:
+        "Longest duration of a request, in seconds. A stop waits for running requests a little longer than this.",
+      examples: [600],
+    }),
+  logLevel: z
+    .enum(["DEBUG", "INFO", "WARNING", "ERROR"])
+    .optional()
+    .meta({ description: "What LiteLLM logs (LITELLM_LOG). Default: LiteLLM's own." }),
+});
+
+/** How the deployment's shape is chosen; a variant for each topology. */
+export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
+/** Where the proxy's data is; a variant for each kind. */
+export type DatabaseSettings = DeepReadonly<z.output<typeof Database>>;
+/** Sections of LiteLLM's own settings, under LiteLLM's own names. */
+type PassThrough = Readonly<Record<string, unknown>>;
+
+/** What a user wants, complete and checked. Plain data without secrets, safe to print. */
+export interface Settings {
+  readonly deployment: DeploymentSettings;
+  readonly database: DatabaseSettings;
+  /** Base URLs by name; models that use them carry the URL already. */
+  readonly endpoints: Readonly<Record<string, string>>;
+  readonly models: readonly ModelDefinition[];
+  readonly routerSettings: PassThrough;
+  readonly litellmSettings: PassThrough;
+  readonly generalSettings: PassThrough;
+  readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly ui: { readonly username: string };
+  readonly requestTimeoutSeconds: number;
+  readonly logLevel: "DEBUG" | "INFO" | "WARNING" | "ERROR" | undefined;
+  /** Names of the secrets that are set, sorted: `openaiApiKey`, `groqApiKey` (of `secrets`), … */
+  readonly secretNames: readonly string[];
+}
+
+/** What Pulumi stores for the project's namespace, by key without the namespace. */
+export interface RawConfig {
+  /** Values stored in plain: texts, of which some are JSON. */
+  readonly plain: Readonly<Record<string, unknown>>;
+  /** Decrypted values of keys with a part that was set with `--secret`. Never shown. */
+  readonly secret: Readonly<Record<string, unknown>>;
+}
+
+/** The settings are wrong. The message lists everything that is, and how to mend it. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+  readonly issues: readonly Issue[];
+
+  constructor(issues: readonly Issue[]) {
+    const count = issues.length === 1 ? "1 error" : `${issues.length} errors`;
+    const lines = issues.map(
+      ({ path, message, command }) => `\n${formatPath(path)} ${message}\n  ${command}`,
+    );
+    super(`invalid settings: ${count}\n${lines.join("\n")}`);
+    this.issues = issues;
+  }
+}
+
+/**
+ * Reads the settings of a stack: checks everything, fills in defaults.
+ *
+ * @throws {@link SettingsError} with all errors at once
+ */
+export function parseSettings(raw: RawConfig): Settings {
+  const issues: Issue[] = [...checkKeys(raw)];
+  const secrets = checkSecrets({
+    plain: decode(raw.plain, ["secrets"]),
+    secret: decode(raw.secret, ["secrets"]),
+  });
+  issues.push(...secrets.issues);
+
+  const plain = decode(raw.plain, Object.keys(PlainSettings.shape));
+  const { shape } = PlainSettings;
+  const read = <Schema extends z.ZodType>(
+    key: string,
+    schema: Schema,
+  ): z.output<Schema> | undefined => {
+    // A key with a secret in it is refused as a whole: checking it further could show the secret.
+    if (Object.hasOwn(raw.secret, key)) return undefined;
+    const checked = checkSchema(schema, plain[key], [key]);
+    issues.push(...checked.issues);
+    return checked.data;
+  };
+  const deployment = read("deployment", shape.deployment);
+  const database = read("database", shape.database);
+  const endpoints = read("endpoints", shape.endpoints);
+  const models = readModels(raw, plain["models"], issues);
+  const routerSettings = read("routerSettings", shape.routerSettings);
+  const litellmSettings = read("litellmSettings", shape.litellmSettings);
+  const generalSettings = read("generalSettings", shape.generalSettings);
+  const environmentVariables = read("environmentVariables", shape.environmentVariables);
+  const ui = read("ui", shape.ui);
+  const requestTimeoutSeconds = read("requestTimeoutSeconds", shape.requestTimeoutSeconds);
+  const logLevel = read("logLevel", shape.logLevel);
+
+  const inconsistencies = checkConsistency({
+    proxyPort: deployment?.proxyPort,
+    databasePort: database?.kind === "embedded" ? database.port : undefined,
+    endpoints,
+    models,
+    modelNames: readModelNames(plain["models"]),
+    routerSettings,
+    litellmSettings,
+    generalSettings,
+    environmentVariables,
+    requestTimeoutSeconds,
+    secretNames: secrets.names,
+  });
+  // A field that is wrong by itself is reported once.
+  const invalid = issues.map(({ path }) => path);
+  issues.push(
+    ...inconsistencies.filter((issue) => !invalid.some((path) => isWithin(issue.path, path))),
+  );
+  if (
+    issues.length > 0 ||
+    deployment === undefined ||
+    database === undefined ||
+    endpoints === undefined ||
+    routerSettings === undefined ||
+    litellmSettings === undefined ||
+    generalSettings === undefined ||
+    environmentVariables === undefined ||
+    ui === undefined ||
+    requestTimeoutSeconds === undefined
+  ) {
+    throw new SettingsError(sortIssues(issues, knownKeys));
+  }
+  return {
+    deployment,
+    database,
+    endpoints,
+    models: models.map(({ model }) =>
+      locate(
+        {
+          ...model,
+          params: coercePassThrough("litellm_params", model.params),
+          modelInfo: coercePassThrough("model_info", model.modelInfo),
+        },
+        endpoints,
+      ),
+    ),
+    routerSettings: coercePassThrough("router_settings", routerSettings),
+    litellmSettings: coercePassThrough("litellm_settings", litellmSettings),
+    generalSettings: coercePassThrough("general_settings", generalSettings),
+    environmentVariables,
+    ui,
+    requestTimeoutSeconds,
+    logLevel,
+    secretNames: [...secrets.names].sort(),
+  };
+}
+
+/** Objects and lists are stored as JSON; a text that is none stays one and fails as such. */
+function decode(
+  values: Readonly<Record<string, unknown>>,
+  structured: readonly string[],
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      key,
+      structured.includes(key) && typeof value === "string" && /^\s*[[{]/.test(value)
+        ? parseJson(value)
+        : value,
+    ]),
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isDeeperThan(MAX_DEPTH, value) ? text : value;
+  } catch {
+    return text;
+  }
+}
+
+/** Far more than any setting needs; what is nested deeper is taken for a text, and refused as one. */
+const MAX_DEPTH = 50;
+
+function isDeeperThan(depth: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((child) => isDeeperThan(depth - 1, child));
+}
+
+/** All keys of the project's namespace, in the order of the errors. */
+const knownKeys: readonly string[] = [
+  ...Object.keys(PlainSettings.shape),
+  ...Object.keys(topLevelSecrets),
+  "secrets",
+];
+
+function checkKeys({ plain, secret }: RawConfig): Issue[] {
+  const unknown = Object.keys({ ...plain, ...secret }).filter((key) => !knownKeys.includes(key));
+  return [
+    ...unknown.map((key) => checkUnknownKey(key, { plain, secret })),
+    ...Object.keys(PlainSettings.shape)
+      .filter((key) => Object.hasOwn(secret, key))
+      .map((key) => ({
+        path: [key],
+        message: "holds a secret; keep it in secrets, take it out here and refer to it by name",
+        command: "pulumi config set --secret --path 'secrets.<name>'",
+      })),
+  ];
+}
+
+function checkUnknownKey(key: string, raw: RawConfig): Issue {
+  const path = /^([A-Za-z]+)[.[]/.exec(key);
+  if (path?.[1] !== undefined && knownKeys.includes(path[1])) {
+    const value = raw.plain[key];
+    const set = Object.hasOwn(raw.secret, key)
+      ? `pulumi config set --secret --path '${key}'`
+      : `pulumi config set --path '${key}' ${typeof value === "string" && /^[\w.-]+$/.test(value) && !isHidden([key], value) ? value : "<value>"}`;
+    return {
+      path: [key],
+      message: "was set without --path, so it is a setting of its own, which there is none of",
+      command: `pulumi config rm '${key}' && ${set}`,
+    };
+  }
+  const similar = findSimilar(key, knownKeys);
+  const message = `is no setting${suggest(key, knownKeys)}`;
+  if (Object.hasOwn(raw.secret, key)) {
+    const name =
+      similar !== undefined && isTopLevelSecret(similar)
+        ? similar
+        : toCamelCase(toConstantCase(key));
+    return {
+      path: [key],
+      message,
+      command: `${removeCommand([key])} && ${setSecretCommand(name)}`,
+    };
+  }
+  return {
+    path: [key],
+    message: similar === undefined ? `${message}, known are ${knownKeys.join(", ")}` : message,
+    command: renameCommand([], key, similar, raw.plain[key]),
+  };
+}
+
+type ParsedModels = { readonly index: number; readonly model: z.output<typeof Model> }[];
+
+/** Reads the models one by one, so that an error in one hides none in the others. */
+function readModels(raw: RawConfig, value: unknown, issues: Issue[]): ParsedModels {
+  if (Object.hasOwn(raw.secret, "models")) return [];
+  if (value === undefined || (Array.isArray(value) && value.length === 0)) {
+    issues.push({
+      path: ["models"],
+      message: "must have at least one entry",
+      command: `${setCommand(["models", 0, "name"], "hello")} && ${setCommand(["models", 0, "provider"], "mock")}`,
+    });
+    return [];
+  }
+  if (!Array.isArray(value)) {
+    const checked = checkSchema(PlainSettings.shape.models, value, ["models"]);
+    issues.push(...checked.issues);
+    return [];
+  }
+  return value.flatMap((entry: unknown, index) => {
+    const path = ["models", index];
+    const unsupported = checkProvider(entry, path);
+    if (unsupported !== undefined) {
+      issues.push(unsupported);
+      return [];
+    }
+    const checked = checkSchema(Model, entry, path);
+    issues.push(...checked.issues);
+    const model = checked.data ?? readRest(entry, checked.issues);
+    return model === undefined ? [] : [{ index, model }];
+  });
+}
+
+/** What of a model is left without its invalid fields, so that the others are checked as well. */
+function readRest(entry: unknown, issues: readonly Issue[]): z.output<typeof Model> | undefined {
+  if (typeof entry !== "object" || entry === null) return undefined;
+  const invalid = new Set(issues.map(({ path }) => path[2]));
+  const rest = Object.entries(entry).filter(([key]) => !invalid.has(key));
+  return Model.safeParse(Object.fromEntries(rest)).data;
+}
+
+/** Names that are no `provider` here, but that users have reason to try. */
+function checkProvider(entry: unknown, path: Path): Issue | undefined {
+  if (typeof entry !== "object" || entry === null || !("provider" in entry)) return undefined;
+  const { provider } = entry;
+  const providerPath = [...path, "provider"];
+  if (provider === "litellm" || provider === "litellm_proxy") {
+    return {
+      path: providerPath,
+      message: `is "${provider}", but LiteLLM reaches another LiteLLM as a server with OpenAI's API: openai-compatible, with its baseUrl and apiKey`,
+      command: setCommand(providerPath, "openai-compatible"),
+    };
+  }
+  if (typeof provider !== "string" || modelProviders.includes(provider)) return undefined;
+  if (!litellmProviders.includes(provider)) return undefined;
+  return {
+    path: providerPath,
+    message: `is ${JSON.stringify(provider)}, one of LiteLLM's further providers: use "other", with litellmProvider ${JSON.stringify(provider)}`,
+    command: `${setCommand(providerPath, "other")} && ${setCommand([...path, "litellmProvider"], provider)}`,
+  };
+}
+
+function readModelNames(value: unknown): ReadonlySet<string> | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return new Set(
+    value.flatMap((entry: unknown) =>
+      typeof entry === "object" &&
+      entry !== null &&
+      "name" in entry &&
+      typeof entry.name === "string"
+        ? [entry.name.trim()]
+        : [],
+    ),
+  );
+}
