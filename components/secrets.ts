@@ -1,0 +1,60 @@
+import * as pulumi from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random/randomPassword.js";
+
+import type { Secrets } from "../stacks/config.ts";
+import { SaltKey } from "./resources.ts";
+
+export interface GatewaySecretsArgs {
+  /** Secrets that the user has set; the others of the gateway are generated. */
+  readonly given: Secrets;
+  /** Protect the salt key against deletion. */
+  readonly protect: boolean;
+}
+
+/** Keys and passwords of the gateway: the user's where given, else generated once and kept. */
+export class GatewaySecrets extends pulumi.ComponentResource {
+  /** `sk-…`: proxy admin. */
+  readonly masterKey: pulumi.Output<string>;
+  /** Encrypts what the database stores; never changes. */
+  readonly saltKey: pulumi.Output<string>;
+  readonly uiPassword: pulumi.Output<string>;
+  /** Password of the proxy's database role. */
+  readonly databasePassword: pulumi.Output<string>;
+  /** Password of the embedded server's superuser; never used by the proxy. */
+  readonly superuserPassword: pulumi.Output<string>;
+
+  constructor(name: string, args: GatewaySecretsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("litellm:index:GatewaySecrets", name, {}, opts);
+    const { given } = args;
+    const generate = (suffix: string, options?: pulumi.CustomResourceOptions) =>
+      new RandomPassword(
+        `${name}-${suffix}`,
+        { length: 40, special: false },
+        { parent: this, ...options },
+      ).result;
+
+    this.masterKey = given["masterKey"] ?? pulumi.interpolate`sk-${generate("master-key")}`;
+    this.uiPassword = given["uiPassword"] ?? generate("ui-password");
+    this.databasePassword = given["databasePassword"] ?? generate("database-password");
+    this.superuserPassword = generate("superuser-password");
+
+    // Without parents and with fixed names their URNs survive every rename and change of topology;
+    // a new URN would be a new salt key, and what the database stores could not be read any more.
+    const value =
+      given["saltKey"] ??
+      new RandomPassword(
+        "salt-key-value",
+        { length: 40, special: false },
+        { protect: args.protect },
+      ).result;
+    this.saltKey = new SaltKey("salt-key", { value }, { protect: args.protect }).value;
+
+    this.registerOutputs({
+      masterKey: this.masterKey,
+      saltKey: this.saltKey,
+      uiPassword: this.uiPassword,
+      databasePassword: this.databasePassword,
+      superuserPassword: this.superuserPassword,
+    });
+  }
+}

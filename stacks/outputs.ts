@@ -1,0 +1,33 @@
+import type { Input } from "@pulumi/pulumi";
+
+import type { Check } from "./checks.ts";
+
+/** What a stack tells: the contract with scripts, CI and other stacks. */
+export interface StackOutputs {
+  /** Base URL of the proxy. */
+  readonly proxyUrl: Input<string>;
+  /** Admin user interface; log in as `uiUsername` with `uiPassword`. */
+  readonly uiUrl: Input<string>;
+  readonly uiUsername: string;
+  /** Secret. */
+  readonly uiPassword: Input<string>;
+  /** What OpenAI's clients take as base URL. */
+  readonly openaiBaseUrl: Input<string>;
+  /** Secret; proxy admin. */
+  readonly masterKey: Input<string>;
+  /** Secret; the proxy's own role. Absent without a database. */
+  readonly databaseUrl?: Input<string>;
+  /** Environment of a client that talks to the gateway; the key in it is secret. */
+  readonly clientEnvironment: {
+    readonly LITELLM_PROXY_URL: Input<string>;
+    readonly LITELLM_PROXY_API_KEY: Input<string>;
+  };
+  /** Where each process logs, relative to the project's folder. */
+  readonly logs: Readonly<Record<string, string>>;
+  /** What runs. */
+  readonly versions: Readonly<Record<string, Input<string>>>;
+  /** The checks of this deployment, for `npm run verify`. */
+  readonly checks: readonly Check[];
+  /** How many of them passed in the last `up`. */
+  readonly verified: Input<string>;
+}

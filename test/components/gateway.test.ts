@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+
+import * as pulumi from "@pulumi/pulumi";
+import { describe, expect, test } from "vitest";
+
+import { Gateway } from "../../components/gateway.ts";
+import { planDeployment } from "../../stacks/plan.ts";
+import { parseSettings } from "../../stacks/settings.ts";
+import { isSecret, record, type Registration, revealSecret } from "../support/mock-engine.ts";
+
+const GIVEN_KEY = "sk-given-0123456789abcdef";
+
+/** What the engine would know of each resource after it was made. */
+const OUTPUTS: Record<string, (name: string) => object> = {
+  "random:index/randomPassword:RandomPassword": (name) => ({
+    result: createHash("sha256").update(name).digest("hex"),
+  }),
+  "litellm:host:PythonEnvironment": () => ({ python: "/python", installedSha256: "0".repeat(64) }),
+  "litellm:host:PrismaClient": () => ({ engine: "wasm", environment: { CHECKPOINT_DISABLE: "1" } }),
+  "litellm:host:Process": () => ({ pid: 1 }),
+};
+
+function deploy(plain: object = {}, given: Record<string, string> = {}): Promise<Registration[]> {
+  const settings = parseSettings({
+    plain: { models: [{ name: "hello", provider: "mock" }], ...plain },
+    secret: given,
+  });
+  const plan = planDeployment(settings, {
+    stack: "test",
+    platform: "linux-x64",
+    serverUser: undefined,
+  });
+  const secrets = Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [name, pulumi.secret(value)]),
+  );
+  return record(
+    () => new Gateway("gateway", { plan, secrets }),
+    ({ type, name }) => OUTPUTS[type]?.(name) ?? {},
+  );
+}
+
+const list = (registrations: Registration[]): string[] =>
+  registrations.map(({ type, name }) => `${type} ${name}`).sort();
+const find = (registrations: Registration[], name: string): Registration => {
+  const found = registrations.find((registration) => registration.name === name);
+  if (found === undefined) {
+    throw new Error(`${name} was not registered`);
+  }
+  return found;
+};
+
+describe("a gateway", () => {
+  test("registers these resources", async () => {
+    expect(list(await deploy())).toMatchInlineSnapshot(`
+      [
+        "litellm:host:DatabaseMigration gateway-proxy-migration",
+        "litellm:host:Directory gateway-folder",
+        "litellm:host:File gateway-database-configuration",
+        "litellm:host:File gateway-database-hba",
+        "litellm:host:File gateway-proxy-config",
+        "litellm:host:PostgresCluster gateway-database-cluster",
+        "litellm:host:PrismaClient gateway-proxy-prisma-client",
+        "litellm:host:Process gateway-database-server",
+        "litellm:host:Process gateway-proxy-process",
+        "litellm:host:PythonEnvironment gateway-proxy-python",
+        "litellm:index:Database gateway-database",
+        "litellm:index:Gateway gateway",
+        "litellm:index:GatewaySecrets gateway-secrets",
+        "litellm:index:Proxy gateway-proxy",
+        "litellm:index:SaltKey salt-key",
+        "postgresql:index/database:Database gateway-database-database",
+        "postgresql:index/defaultPrivileges:DefaultPrivileges gateway-database-default-sequences",
+        "postgresql:index/defaultPrivileges:DefaultPrivileges gateway-database-default-tables",
+        "postgresql:index/grant:Grant gateway-database-grant-database",
+        "postgresql:index/grant:Grant gateway-database-grant-schema",
+        "postgresql:index/grant:Grant gateway-database-revoke-public",
+        "postgresql:index/role:Role gateway-database-role",
+        "pulumi:providers:postgresql gateway-database-admin",
+        "random:index/randomPassword:RandomPassword gateway-secrets-database-password",
+        "random:index/randomPassword:RandomPassword gateway-secrets-master-key",
+        "random:index/randomPassword:RandomPassword gateway-secrets-superuser-password",
+        "random:index/randomPassword:RandomPassword gateway-secrets-ui-password",
+        "random:index/randomPassword:RandomPassword salt-key-value",
+      ]
+    `);
+  });
+
+  test("without a database registers none of it, and the same names for the rest", async () => {
+    const whole = list(await deploy());
+    const without = list(await deploy({ database: { kind: "none" } }));
+    expect(whole).toEqual(expect.arrayContaining(without));
+    expect(without.filter((entry) => /database|prisma|migration|postgresql/i.test(entry))).toEqual([
+      "random:index/randomPassword:RandomPassword gateway-secrets-database-password",
+    ]);
+  });
+
+  test("gives the proxy its secrets by environment, as secrets", async () => {
+    const { inputs } = find(await deploy(), "gateway-proxy-process");
+    const environment = revealSecret(inputs["environment"]);
+    expect(environment).toMatchObject({
+      DISABLE_SCHEMA_UPDATE: "true",
+      DATABASE_URL: expect.stringMatching(/^postgresql:\/\/litellm:.+@127\.0\.0\.1:5433\/litellm$/),
+      LITELLM_MASTER_KEY: expect.stringMatching(/^sk-[0-9a-f]{64}$/),
+      LITELLM_SALT_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
+      UI_PASSWORD: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(JSON.stringify(inputs["command"])).not.toMatch(/sk-|postgresql:/);
+  });
+
+  test("uses what is given instead of generating it", async () => {
+    const registrations = await deploy({}, { masterKey: GIVEN_KEY });
+    const { inputs } = find(registrations, "gateway-proxy-process");
+    expect(revealSecret(inputs["environment"])).toMatchObject({ LITELLM_MASTER_KEY: GIVEN_KEY });
+    expect(list(registrations)).not.toContain(
+      "random:index/randomPassword:RandomPassword gateway-secrets-master-key",
+    );
+  });
+
+  test("keeps the salt key out of reach of renames", async () => {
+    const registrations = await deploy();
+    expect(find(registrations, "salt-key").type).toBe("litellm:index:SaltKey");
+    expect(isSecret(find(registrations, "salt-key").inputs["value"])).toBe(true);
+  });
+});

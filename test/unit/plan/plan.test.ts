@@ -1,0 +1,187 @@
+import { readFileSync } from "node:fs";
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+import {
+  type Circumstances,
+  EMBEDDED_POSTGRES_MAJOR_VERSION,
+  planDeployment,
+} from "../../../stacks/plan.ts";
+import { parseSettings } from "../../../stacks/settings.ts";
+import { requiredEnvironment } from "../../../templates/litellm-config.ts";
+
+const circumstances: Circumstances = {
+  stack: "dev",
+  platform: "linux-x64",
+  serverUser: undefined,
+};
+
+const mock = { name: "hello", provider: "mock" };
+const plan = (plain: object, secret: object = {}, changes: Partial<Circumstances> = {}) =>
+  planDeployment(parseSettings({ plain: { models: [mock], ...plain }, secret: { ...secret } }), {
+    ...circumstances,
+    ...changes,
+  });
+
+describe("a local deployment", () => {
+  test("is planned whole from the smallest settings", async () => {
+    await expect(JSON.stringify(plan({}), undefined, 2) + "\n").toMatchFileSnapshot(
+      "snapshots/smallest.json",
+    );
+  });
+
+  test("without a database plans none of it, and keeps config file, key variables and URL", () => {
+    const without = plan({ database: { kind: "none" } });
+    const withOne = plan({});
+    expect(without.database).toEqual({ kind: "none" });
+    expect(without.proxy.url).toBe(withOne.proxy.url);
+    expect(without.proxy.configFile).toBe(withOne.proxy.configFile);
+    expect(without.proxy.secretVariables).toEqual(withOne.proxy.secretVariables);
+    expect(without.checks.map(({ kind }) => kind)).toEqual([
+      "live",
+      "ready",
+      "models",
+      "chat",
+      "chat",
+      "wrong-key",
+      "unknown-model",
+    ]);
+    expect(without.checks).toContainEqual({ kind: "wrong-key", status: 400 });
+  });
+
+  test("chats only with a model that costs nothing", () => {
+    const paid = { name: "gpt", provider: "openai", model: "gpt-5" };
+    const { checks } = plan({ models: [paid] }, { openaiApiKey: "sk-proj-0123456789abcdef" });
+    const kinds = checks.map(({ kind }) => kind);
+    expect(kinds).not.toContain("chat");
+    expect(kinds).not.toContain("spend-log");
+    expect(checks).toContainEqual({ kind: "models", names: ["gpt"] });
+  });
+
+  test("gives PostgreSQL room for every worker's pool", () => {
+    const { database } = plan({
+      deployment: { topology: "local", workers: 4 },
+      database: { kind: "embedded", connectionLimit: 20 },
+    });
+    expect(database).toMatchObject({
+      configuration: expect.stringContaining("max_connections = 95\n") as string,
+    });
+  });
+
+  test("recycles workers only where something starts them again", () => {
+    const one = plan({}).proxy.arguments;
+    const two = plan({ deployment: { topology: "local", workers: 2 } }).proxy.arguments;
+    expect(one.join(" ")).not.toContain("max_requests");
+    expect(two).toContain("--run_gunicorn");
+    expect(two).toContain("--max_requests_before_restart=10000");
+  });
+
+  test("waits at its end longer than the longest request", () => {
+    expect(plan({ requestTimeoutSeconds: 900 }).proxy.stopGraceSeconds).toBeGreaterThan(900);
+  });
+
+  test("hands each secret to the proxy under its variable", () => {
+    const { proxy } = plan(
+      {},
+      { openaiApiKey: "sk-proj-0123456789abcdef", secrets: { groqApiKey: "gsk_0123456789" } },
+    );
+    expect(proxy.secretVariables).toEqual({
+      GROQ_API_KEY: "groqApiKey",
+      LITELLM_MASTER_KEY: "masterKey",
+      LITELLM_SALT_KEY: "saltKey",
+      OPENAI_API_KEY: "openaiApiKey",
+      UI_PASSWORD: "uiPassword",
+    });
+  });
+});
+
+test("the major version of PostgreSQL is that of the pinned packages", () => {
+  const { optionalDependencies } = JSON.parse(readFileSync("package.json", "utf8")) as {
+    optionalDependencies: Record<string, string>;
+  };
+  const versions = Object.entries(optionalDependencies)
+    .filter(([name]) => name.startsWith("@embedded-postgres/"))
+    .map(([, version]) => version);
+  expect(new Set(versions).size).toBe(1);
+  expect(versions[0]).toMatch(new RegExp(`^${EMBEDDED_POSTGRES_MAJOR_VERSION}\\.`));
+});
+
+describe("whatever the settings", () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,12}$/);
+  const secret = fc.stringMatching(/^[A-Za-z0-9]{24,40}$/);
+  const arbitrary = fc.record({
+    names: fc.uniqueArray(name, { minLength: 1, maxLength: 5 }),
+    key: secret,
+    masterKey: secret.map((text) => `sk-${text}`),
+    workers: fc.integer({ min: 1, max: 64 }),
+    stack: name,
+    kind: fc.constantFrom("embedded", "none"),
+  });
+  const planArbitrary = (s: typeof arbitrary extends fc.Arbitrary<infer T> ? T : never) =>
+    plan(
+      {
+        deployment: { topology: "local", workers: s.workers },
+        database: { kind: s.kind },
+        models: s.names.map((model, index) =>
+          index % 2 === 0
+            ? { name: model, provider: "mock" }
+            : { name: model, provider: "openai", model: "gpt-5" },
+        ),
+      },
+      { openaiApiKey: s.key, masterKey: s.masterKey },
+      { stack: s.stack },
+    );
+
+  test("no secret is in the plan, whose texts are what is rendered", () => {
+    fc.assert(
+      fc.property(arbitrary, (settings) => {
+        const text = JSON.stringify(planArbitrary(settings));
+        expect(text).not.toContain(settings.key);
+        expect(text).not.toContain(settings.masterKey);
+      }),
+    );
+  });
+
+  test("every variable that the config refers to is provided", () => {
+    fc.assert(
+      fc.property(arbitrary, (settings) => {
+        const { proxy } = planArbitrary(settings);
+        const provided = Object.keys({ ...proxy.variables, ...proxy.secretVariables });
+        const required = [...proxy.config.matchAll(/os\.environ\/(\w+)/g)].map(([, name]) => name);
+        expect(provided).toEqual(expect.arrayContaining(required));
+      }),
+    );
+  });
+
+  test("ports, process names and files are unique", () => {
+    fc.assert(
+      fc.property(arbitrary, (settings) => {
+        const { proxy, database } = planArbitrary(settings);
+        if (database.kind === "none") {
+          return;
+        }
+        expect(database.port).not.toBe(proxy.port);
+        expect(database.processName).not.toBe(proxy.processName);
+        const files = [
+          proxy.configFile,
+          proxy.logFile,
+          proxy.environmentFolder,
+          database.configurationFile,
+          database.hbaFile,
+          database.dataDirectory,
+          database.logFile,
+        ];
+        expect(new Set(files).size).toBe(files.length);
+      }),
+    );
+  });
+});
+
+test("requiredEnvironment names what the rendered text refers to", () => {
+  const settings = parseSettings({
+    plain: { models: [{ name: "gpt", provider: "openai", model: "gpt-5" }] },
+    secret: { openaiApiKey: "sk-proj-0123456789abcdef" },
+  });
+  expect(requiredEnvironment(settings)).toEqual(["LITELLM_MASTER_KEY", "OPENAI_API_KEY"]);
+});
