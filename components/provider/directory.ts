@@ -15,7 +15,7 @@ const inputs = z.strictObject({
 export type DirectoryInputs = z.output<typeof inputs>;
 
 /** A folder of this deployment. Deleting it deletes what is in it, logs included. */
-export const directory: ResourceDefinition<DirectoryInputs, object> = {
+export const directory = {
   token: "litellm:host:Directory",
   inputs,
   computedOutputs: [],
@@ -46,4 +46,4 @@ export const directory: ResourceDefinition<DirectoryInputs, object> = {
   async delete(_context, id) {
     await rm(id, { recursive: true, force: true });
   },
-};
+} satisfies ResourceDefinition<DirectoryInputs, object>;

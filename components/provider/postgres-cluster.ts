@@ -33,7 +33,7 @@ export type PostgresClusterInputs = z.output<typeof inputs>;
  * An initialised PostgreSQL data directory: UTF8, C collation, data checksums, and
  * SCRAM-SHA-256 for every connection. Deleting it deletes the data.
  */
-export const postgresCluster: ResourceDefinition<PostgresClusterInputs, object> = {
+export const postgresCluster = {
   token: "litellm:host:PostgresCluster",
   inputs,
   computedOutputs: [],
@@ -90,7 +90,7 @@ export const postgresCluster: ResourceDefinition<PostgresClusterInputs, object> 
   async delete(_context, id) {
     await rm(id, { recursive: true, force: true });
   },
-};
+} satisfies ResourceDefinition<PostgresClusterInputs, object>;
 
 /** Major version of the cluster in a data directory, or undefined when there is none. */
 export async function readMajorVersion(dataDirectory: string): Promise<number | undefined> {

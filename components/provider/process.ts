@@ -53,7 +53,7 @@ export interface ProcessOutputs {
 }
 
 /** A long-running server on this machine, detached from the deployment that started it. */
-export const hostProcess: ResourceDefinition<ProcessInputs, ProcessOutputs> = {
+export const hostProcess = {
   token: "litellm:host:Process",
   inputs,
   computedOutputs: ["pid", "startTime", "running"],
@@ -86,7 +86,7 @@ export const hostProcess: ResourceDefinition<ProcessInputs, ProcessOutputs> = {
   },
 
   drift: (outputs) => (outputs.running ? [] : ["running"]),
-};
+} satisfies ResourceDefinition<ProcessInputs, ProcessOutputs>;
 
 /** Identity of a process of this checkout: a copy brings the state along, but not the processes. */
 export const identify = (name: string): string => `${process.cwd()}:${name}`;

@@ -39,6 +39,8 @@ export interface ResourceDefinition<
   readonly volatileOutputs?: readonly (keyof Outputs & string)[];
   /** Outputs that are always secret in state. */
   readonly secretOutputs?: readonly (keyof Outputs & string)[];
+  /** Inputs that an import marks secret, because no program has said yet whether they are. */
+  readonly secretWhenImported?: readonly (keyof Inputs & string)[];
   /** Inputs whose change replaces the resource. */
   readonly replaceOnChanges?: readonly (keyof Inputs & string)[];
   /** Delete the old one before a replacement is made, because they would share a name. */

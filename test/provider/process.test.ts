@@ -84,16 +84,16 @@ describe("a process", () => {
 
     const observed = await observe(created);
     expect(observed?.running).toBe(false);
-    expect(hostProcess.drift?.({ ...created, running: false }, inputs)).toEqual(["running"]);
+    expect(hostProcess.drift({ ...created, running: false })).toEqual(["running"]);
 
     const { context } = operationContext();
-    const updated = await hostProcess.update?.(context, inputs.name, {
+    const updated = await hostProcess.update(context, inputs.name, {
       inputs,
       previousInputs: inputs,
       outputs: created,
     });
-    expect(updated?.running).toBe(true);
-    expect(updated?.pid).not.toBe(created.pid);
+    expect(updated.running).toBe(true);
+    expect(updated.pid).not.toBe(created.pid);
   });
 
   test("is found again by what it is when its number is not known", async () => {

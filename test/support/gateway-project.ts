@@ -1,0 +1,106 @@
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { parse, stringify } from "yaml";
+
+import { findFreePort } from "./ports.ts";
+import { type CommandResult, PulumiProject } from "./pulumi-project.ts";
+
+type Config = Record<string, unknown>;
+
+/** The product in a folder of its own, whose path has spaces, deployed for real. */
+export class GatewayProject {
+  readonly pulumi: PulumiProject;
+  readonly proxyPort: number;
+  readonly databasePort: number;
+
+  private constructor(pulumi: PulumiProject, proxyPort: number, databasePort: number) {
+    this.pulumi = pulumi;
+    this.proxyPort = proxyPort;
+    this.databasePort = databasePort;
+  }
+
+  static async create(): Promise<GatewayProject> {
+    const links = [
+      "Pulumi.yaml",
+      "package.json",
+      "package-lock.json",
+      "stacks",
+      "components",
+      "templates",
+      "tools",
+      ".toolchain",
+    ];
+    const pulumi = await PulumiProject.create({
+      links: Object.fromEntries(links.map((name) => [name, name])),
+    });
+    // Root's PostgreSQL runs as another user, who must be able to come here.
+    chmodSync(dirname(pulumi.folder), 0o755);
+    return new GatewayProject(pulumi, await findFreePort(), await findFreePort());
+  }
+
+  /** Settings of a small local gateway on ports of its own, changed by `changes`. */
+  configure(changes: Config = {}): void {
+    const file = join(this.pulumi.folder, `Pulumi.${this.pulumi.stack}.yaml`);
+    const stack = existsSync(file)
+      ? (parse(readFileSync(file, "utf8")) as Record<string, unknown>)
+      : {};
+    const secrets = Object.entries((stack["config"] ?? {}) as Config).filter(([, value]) =>
+      JSON.stringify(value).includes('"secure"'),
+    );
+    const settings: Config = {
+      deployment: { topology: "local", proxyPort: this.proxyPort, protect: false },
+      database: { kind: "embedded", port: this.databasePort },
+      models: [
+        { name: "hello", provider: "mock", response: "Hello." },
+        { name: "vector", provider: "mock", mode: "embedding" },
+      ],
+      ...changes,
+    };
+    stack["config"] = {
+      ...Object.fromEntries(secrets),
+      ...Object.fromEntries(
+        Object.entries(settings).map(([key, value]) => [`litellm-gateway:${key}`, value]),
+      ),
+    };
+    writeFileSync(file, stringify(stack));
+  }
+
+  /** Everything a deployment has written into its own folder. */
+  listFiles(): string[] {
+    const folder = join(this.pulumi.folder, ".stacks", this.pulumi.stack);
+    return existsSync(folder)
+      ? readdirSync(folder, { recursive: true, encoding: "utf8" }).map((name) => join(folder, name))
+      : [];
+  }
+
+  /** A request with the master key. */
+  async request(path: string, body?: object): Promise<{ status: number; json: unknown }> {
+    const { masterKey, proxyUrl } = (await this.pulumi.readOutputs()) as Record<string, string>;
+    const response = await fetch(`${proxyUrl ?? ""}${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        authorization: `Bearer ${masterKey ?? ""}`,
+        "content-type": "application/json",
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, json: await response.json() };
+  }
+
+  /** What the mock model says. */
+  async chat(model: string): Promise<string | undefined> {
+    const { json } = await this.request("/v1/chat/completions", {
+      model,
+      messages: [{ role: "user", content: "Hi" }],
+    });
+    const { choices } = json as { choices?: { message: { content: string } }[] };
+    return choices?.[0]?.message.content;
+  }
+
+  async remove(): Promise<CommandResult> {
+    const result = await this.pulumi.run("destroy", "--yes", "--skip-preview");
+    this.pulumi.remove();
+    return result;
+  }
+}
