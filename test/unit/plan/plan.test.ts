@@ -14,6 +14,7 @@ import { requiredEnvironment } from "../../../templates/litellm-config.ts";
 const circumstances: Circumstances = {
   stack: "dev",
   platform: "linux-x64",
+  requirementsSha256: "0".repeat(64),
   serverUser: undefined,
 };
 
