@@ -107,7 +107,7 @@ function checkDistribution({ distribution, serverUser }: EmbeddedDatabasePlan): 
   }
   const { uid, gid } = findUser(serverUser);
   try {
-    execFileSync(server, ["--version"], { uid, gid, cwd: "/", stdio: "ignore" });
+    execFileSync("/bin/sh", ["-c", 'test -x "$0"', server], { uid, gid, cwd: "/" });
     return [];
   } catch {
     return [
