@@ -27,7 +27,8 @@ export async function assertDeployable(plan: Plan): Promise<void> {
   }
 }
 
-async function findObstacles(plan: Plan): Promise<string[]> {
+/** All obstacles at once, each in a sentence that ends in what to do. */
+export async function findObstacles(plan: Plan): Promise<string[]> {
   const { proxy, database } = plan;
   const obstacles = [
     ...checkFolder(plan.folder),

@@ -26,26 +26,32 @@ export interface Uv {
 export async function findUv({
   signal = new AbortController().signal,
   log = () => undefined,
-}: { signal?: AbortSignal; log?: (message: string) => void } = {}): Promise<Uv> {
+  folder = TOOLCHAIN,
+}: {
+  signal?: AbortSignal;
+  log?: (message: string) => void;
+  /** Where the pinned one is installed. Default: `.toolchain/uv` of this checkout. */
+  folder?: string;
+} = {}): Promise<Uv> {
   const environment = { ...process.env, ...(await readPipConfiguration(signal)) };
   if (await isUsable("uv", environment, signal)) {
     // The user's own works with the user's own caches and interpreters.
     return { program: "uv", environment };
   }
-  const program = join(TOOLCHAIN, PINNED_VERSION, "uv");
+  const program = join(folder, PINNED_VERSION, "uv");
   const exists = await access(program).then(
     () => true,
     () => false,
   );
   if (!exists) {
     log(`installing uv ${PINNED_VERSION}`);
-    await installUv(program, signal);
+    await installUv(folder, program, signal);
   }
   return {
     program,
     environment: {
-      UV_CACHE_DIR: join(TOOLCHAIN, "cache"),
-      UV_PYTHON_INSTALL_DIR: join(TOOLCHAIN, "python"),
+      UV_CACHE_DIR: join(folder, "cache"),
+      UV_PYTHON_INSTALL_DIR: join(folder, "python"),
       ...environment,
     },
   };
@@ -65,9 +71,9 @@ async function isUsable(
 }
 
 /** Made in a folder of its own and moved when complete: several resources may come here at once. */
-async function installUv(program: string, signal: AbortSignal): Promise<void> {
+async function installUv(folder: string, program: string, signal: AbortSignal): Promise<void> {
   await mkdir(dirname(program), { recursive: true });
-  const scratch = await mkdtemp(join(TOOLCHAIN, "installing-"));
+  const scratch = await mkdtemp(join(folder, "installing-"));
   try {
     const installed = await installWithPip(scratch, signal);
     const complete = join(scratch, "uv-complete");
