@@ -1,12 +1,17 @@
 import { execFileSync } from "node:child_process";
 
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 
 import { renderLitellmConfig } from "../../templates/litellm-config.ts";
 import type { LitellmConfigInput } from "../../templates/litellm-config.ts";
+import { provideLitellmEnvironment } from "../support/litellm-environment.ts";
 
-const python = process.env["LITELLM_TEST_PYTHON"] ?? ".toolchain/test-environment/bin/python";
+let python: string;
+
+beforeAll(async () => {
+  ({ python } = await provideLitellmEnvironment());
+});
 
 /** Reads documents with the PyYAML of LiteLLM's environment, the way LiteLLM does. */
 function readWithPyYaml(texts: readonly string[]): unknown[] {
