@@ -6,10 +6,8 @@ import { RunError } from "@pulumi/pulumi/errors.js";
 
 import type { EmbeddedDatabasePlan, Plan } from "../stacks/plan.ts";
 import { findUser } from "./provider/operating-system-user.ts";
-import { describeOtherVersion, readMajorVersion } from "./provider/postgres-cluster.ts";
-import { identify } from "./provider/process.ts";
-import { findPortHolder, findProcess } from "./provider/process-table.ts";
-import { findUv } from "./provider/uv.ts";
+import { describeOtherVersion, readMajorVersion } from "./provider/postgres-data.ts";
+import { findPortHolder, findProcess, identify } from "./provider/process-table.ts";
 
 /**
  * Looks for everything on this machine that would stop the deployment half way,
@@ -69,11 +67,11 @@ function checkDisk({ folder, proxy }: Plan): string[] {
 }
 
 function checkPort(port: number, setting: string, processName: string): string[] {
-  const holder = findPortHolder(port);
+  const ours = findProcess(identify(processName));
+  const holder = findPortHolder(port, ours);
   if (holder === undefined) {
     return [];
   }
-  const ours = findProcess(identify(processName));
   if (ours !== undefined && (holder.pid === ours.pid || holder.group === ours.pid)) {
     return [];
   }
@@ -88,6 +86,8 @@ async function checkPython(environmentFolder: string): Promise<string[]> {
   if (existsSync(environmentFolder)) {
     return [];
   }
+  // Loaded when needed: a preview of what is deployed already must be quick.
+  const { findUv } = await import("./provider/uv.ts");
   try {
     await findUv();
     return [];
@@ -96,14 +96,18 @@ async function checkPython(environmentFolder: string): Promise<string[]> {
   }
 }
 
-function checkDistribution({ distribution, serverUser }: EmbeddedDatabasePlan): string[] {
+function checkDistribution({
+  distribution,
+  dataDirectory,
+  serverUser,
+}: EmbeddedDatabasePlan): string[] {
   const server = resolve(distribution, "bin/postgres");
   if (!existsSync(server)) {
     return [
       `PostgreSQL for this platform is not installed (${server}); install it: npm ci, or do without: pulumi config set --path database.kind none`,
     ];
   }
-  if (serverUser === undefined) {
+  if (serverUser === undefined || existsSync(dataDirectory)) {
     return [];
   }
   const { uid, gid } = findUser(serverUser);

@@ -15,34 +15,67 @@ export interface PlannedChange extends Change {
   readonly ofInputs: boolean;
 }
 
+interface State {
+  readonly inputs: Properties;
+  readonly outputs: Properties;
+}
+
 /** What an update would have to change, without the paths the user ignores. */
 export function planChanges(
   definition: ResourceDefinition,
-  state: {
-    readonly outputs: Properties;
-    readonly previousInputs: Properties;
+  {
+    recorded,
+    observed,
+    inputs,
+  }: {
+    readonly recorded: State;
+    /** What is there now; undefined when it is gone. */
+    readonly observed: State | undefined;
     readonly inputs: Properties;
   },
   ignoredPaths: readonly string[],
 ): PlannedChange[] {
   const ignored = ignoredPaths.map(parsePath);
-  const drifted = definition.drift?.(state.outputs, state.inputs) ?? [];
-  const replaces = ([property]: PropertyPath): boolean =>
+  const wanted = listChanges(recorded.inputs, inputs).map((change) => ({
+    ...change,
+    replaces: isReplacing(definition, change.path),
+    ofInputs: true,
+  }));
+  const drifted = listDrift(definition, recorded, observed, inputs).filter(
+    ({ path }) => !wanted.some((change) => isWithin(path, change.path)),
+  );
+  return [...wanted, ...drifted].filter(
+    ({ path }) => !ignored.some((pattern) => isWithin(path, pattern)),
+  );
+}
+
+function isReplacing(definition: ResourceDefinition, [property]: PropertyPath): boolean {
+  return (
     definition.update === undefined ||
-    (definition.replaceOnChanges ?? []).some((name) => name === property);
-  return [
-    ...listChanges(state.previousInputs, state.inputs).map((change) => ({
-      ...change,
-      replaces: replaces(change.path),
-      ofInputs: true,
-    })),
-    ...drifted.map((property) => ({
+    (definition.replaceOnChanges ?? []).some((name) => name === property)
+  );
+}
+
+function listDrift(
+  definition: ResourceDefinition,
+  recorded: State,
+  observed: State | undefined,
+  inputs: Properties,
+): PlannedChange[] {
+  const replaces = definition.update === undefined;
+  if (observed === undefined) {
+    return Object.keys(inputs).map((property) => ({
       path: [property],
-      kind: "update" as const,
-      replaces: definition.update === undefined,
+      kind: "add",
+      replaces,
       ofInputs: false,
-    })),
-  ].filter(({ path }) => !ignored.some((pattern) => isWithin(path, pattern)));
+    }));
+  }
+  const outputs = { ...recorded.outputs, ...observed.inputs, ...observed.outputs };
+  return [
+    ...listChanges(recorded.inputs, observed.inputs).map(({ path }) => path),
+    ...(definition.drift?.(outputs, inputs) ?? []).map((property) => [property]),
+  ].map((path) => ({ path, kind: "update", replaces, ofInputs: false }));
 }
 
 /** The innermost places where two values differ. */

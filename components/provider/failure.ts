@@ -12,7 +12,6 @@ export interface IncompleteResource {
   readonly id: string;
   readonly inputs: Properties;
   readonly outputs: Properties;
-  readonly refreshBeforeUpdate: boolean;
 }
 
 /** An operation that failed but left something behind, which the state must remember. */
@@ -48,10 +47,7 @@ function describe(error: unknown): string {
 }
 
 function describeState(resource: IncompleteResource, reason: string): grpc.Metadata {
-  const failed = new pb.ErrorResourceInitFailed()
-    .setId(resource.id)
-    .setReasonsList([reason])
-    .setRefreshBeforeUpdate(resource.refreshBeforeUpdate);
+  const failed = new pb.ErrorResourceInitFailed().setId(resource.id).setReasonsList([reason]);
   failed.setInputs(encode(resource.inputs));
   failed.setProperties(encode(resource.outputs));
   const detail = new Any();

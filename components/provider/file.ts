@@ -31,7 +31,7 @@ export const file = {
   computedOutputs: [],
   replaceOnChanges: ["path"],
   secretWhenImported: ["content"],
-  refreshBeforeUpdate: true,
+  observeBeforeUpdate: true,
 
   async create(_context, inputs) {
     const found = await observe(inputs.path);

@@ -3,10 +3,9 @@ import { access, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import pg from "pg";
+import type pg from "pg";
 import { z } from "zod";
 
-import { openPool } from "../../tools/prisma-engine/connection-pool.ts";
 import {
   parseConnectionUrl,
   type ConnectionTarget,
@@ -58,7 +57,6 @@ export const databaseMigration = {
   inputs,
   computedOutputs: ["applied", "latest", "pending"],
   volatileOutputs: ["applied", "latest", "pending"],
-  refreshBeforeUpdate: true,
 
   check({ databaseUrl }) {
     try {
@@ -213,6 +211,8 @@ async function withConnection<Result>(
   target: ConnectionTarget,
   use: (connection: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
+  // Loaded when needed: most previews never ask the database.
+  const { openPool } = await import("../../tools/prisma-engine/connection-pool.ts");
   const pool = await openPool({ ...target, connectionLimit: 1 }).catch((error: unknown) => {
     const { host, port, database } = target;
     throw new Error(
@@ -315,7 +315,7 @@ async function acquireLock(
 }
 
 async function createSchema(connection: pg.PoolClient, schema: string): Promise<void> {
-  const identifier = pg.escapeIdentifier(schema);
+  const identifier = `"${schema.replaceAll('"', '""')}"`;
   const { rows } = await connection.query<{ found: boolean }>(
     "SELECT to_regnamespace($1) IS NOT NULL AS found",
     [identifier],

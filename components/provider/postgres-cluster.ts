@@ -14,6 +14,7 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 
 import { findUser, type OperatingSystemUser } from "./operating-system-user.ts";
+import { describeOtherVersion, readMajorVersion } from "./postgres-data.ts";
 import type { ResourceDefinition } from "./resource.ts";
 
 const inputs = z.strictObject({
@@ -91,20 +92,6 @@ export const postgresCluster = {
     await rm(id, { recursive: true, force: true });
   },
 } satisfies ResourceDefinition<PostgresClusterInputs, object>;
-
-/** Major version of the cluster in a data directory, or undefined when there is none. */
-export async function readMajorVersion(dataDirectory: string): Promise<number | undefined> {
-  const text = await readFile(join(dataDirectory, "PG_VERSION"), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : Number.parseInt(text, 10);
-}
-
-/** What to say of a data directory that another major version made. */
-export function describeOtherVersion(dataDirectory: string, found: number, wanted: number): string {
-  return (
-    `${dataDirectory} holds data of PostgreSQL ${found}, and this deployment runs PostgreSQL ${wanted}; ` +
-    `dump it with PostgreSQL ${found}, or set it aside: mv '${dataDirectory}' '${dataDirectory}.${found}'`
-  );
-}
 
 /** npm packages cannot hold symbolic links; the distribution lists those it needs. */
 async function restoreSymlinks(folder: string): Promise<void> {

@@ -59,7 +59,7 @@ export const prismaClient = {
   computedOutputs: ["engine", "engineVersion", "environment", "schemaSha256"],
   volatileOutputs: ["engine", "engineVersion", "environment", "schemaSha256"],
   replaceOnChanges: ["python"],
-  refreshBeforeUpdate: true,
+  observeBeforeUpdate: true,
 
   async create(context, inputs) {
     const outputs = await generateWith(context, inputs, inputs.engine);

@@ -12,6 +12,9 @@ export const IDENTITY_VARIABLE = "LITELLM_GATEWAY_PROCESS";
 
 const isLinux = process.platform === "linux";
 
+/** Identity of a process of this checkout: a copy of it brings the state along, but not the processes. */
+export const identify = (name: string): string => `${process.cwd()}:${name}`;
+
 export interface RunningProcess {
   readonly pid: number;
   /** When it started, in the system's own notation: together with the pid unique until a reboot. */
@@ -73,9 +76,13 @@ export interface PortHolder {
   readonly command: string;
 }
 
-/** The listener on a TCP port of any local address, or undefined when the port is free. */
-export function findPortHolder(port: number): PortHolder | undefined {
-  const pid = isLinux ? findListenerInProc(port) : findListenerWithLsof(port);
+/**
+ * The listener on a TCP port of any local address, or undefined when the port is free.
+ *
+ * @param suspect - the process to look at first, which saves looking at every one
+ */
+export function findPortHolder(port: number, suspect?: RunningProcess): PortHolder | undefined {
+  const pid = isLinux ? findListenerInProc(port, suspect) : findListenerWithLsof(port);
   if (pid === "free") {
     return undefined;
   }
@@ -144,7 +151,10 @@ function listWithPs(wanted?: string): Entry[] {
   });
 }
 
-function findListenerInProc(port: number): number | "free" | "hidden" {
+function findListenerInProc(
+  port: number,
+  suspect: RunningProcess | undefined,
+): number | "free" | "hidden" {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const LISTEN = "0A";
   const inodes = new Set(
@@ -165,7 +175,8 @@ function findListenerInProc(port: number): number | "free" | "hidden" {
   if (inodes.size === 0) {
     return "free";
   }
-  for (const { pid } of listProc()) {
+  const suspects = suspect === undefined ? [] : [suspect];
+  for (const { pid } of chain(suspects, listProc)) {
     try {
       const folder = `/proc/${pid}/fd`;
       if (readdirSync(folder).some((fd) => inodes.has(readLink(`${folder}/${fd}`)))) {
@@ -176,6 +187,12 @@ function findListenerInProc(port: number): number | "free" | "hidden" {
     }
   }
   return "hidden";
+}
+
+/** The second list is made only when the first was not enough. */
+function* chain<T>(first: readonly T[], second: () => readonly T[]): Generator<T> {
+  yield* first;
+  yield* second();
 }
 
 function readLink(path: string): string {

@@ -10,6 +10,7 @@ import {
   findPortHolder,
   exists,
   findProcess,
+  identify,
   IDENTITY_VARIABLE,
   isReused,
   isRunning,
@@ -61,7 +62,7 @@ export const hostProcess = {
   computedOutputs: ["pid", "startTime", "running"],
   volatileOutputs: ["pid", "startTime", "running"],
   replaceOnChanges: ["name"],
-  refreshBeforeUpdate: true,
+  observeBeforeUpdate: true,
 
   async create(context, inputs) {
     return { id: inputs.name, outputs: await restart(context, inputs, inputs, undefined) };
@@ -90,9 +91,6 @@ export const hostProcess = {
 
   drift: (outputs) => (outputs.running ? [] : ["running"]),
 } satisfies ResourceDefinition<ProcessInputs, ProcessOutputs>;
-
-/** Identity of a process of this checkout: a copy brings the state along, but not the processes. */
-export const identify = (name: string): string => `${process.cwd()}:${name}`;
 
 function findRecorded(
   name: string,
@@ -245,6 +243,7 @@ function signalProcess(pid: number, signal: NodeJS.Signals): void {
 const INHERITED =
   /^(PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$/i;
 
-function inheritedEnvironment(): NodeJS.ProcessEnv {
+/** What a process of ours sees of the environment of whoever deploys it. */
+export function inheritedEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => INHERITED.test(name)));
 }

@@ -56,7 +56,7 @@ export const pythonEnvironment = {
   computedOutputs: ["python", "pythonVersion", "installedSha256"],
   volatileOutputs: ["pythonVersion", "installedSha256"],
   replaceOnChanges: ["path"],
-  refreshBeforeUpdate: true,
+  observeBeforeUpdate: true,
 
   async create(context, inputs) {
     return { id: inputs.path, outputs: await build(context, inputs) };

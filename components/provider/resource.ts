@@ -45,8 +45,12 @@ export interface ResourceDefinition<
   readonly replaceOnChanges?: readonly (keyof Inputs & string)[];
   /** Delete the old one before a replacement is made, because they would share a name. */
   readonly deleteBeforeReplace?: boolean;
-  /** Let a plain `up` observe first, so that it mends drift without `refresh`. */
-  readonly refreshBeforeUpdate?: boolean;
+  /**
+   * Compare with what is there, not with what the state remembers, so that a plain `preview`
+   * shows drift and a plain `up` mends it. `read` must be quick, and `update` must make what is
+   * gone. Pulumi's own `refreshBeforeUpdate` would start the plugin a second time, each time.
+   */
+  readonly observeBeforeUpdate?: boolean;
   /** Checks that need more than the schema, such as a value that must never change. */
   check?(inputs: Inputs, previous: Inputs | undefined): CheckFailure[] | Promise<CheckFailure[]>;
   create(context: OperationContext, inputs: Inputs): Promise<{ id: string; outputs: Outputs }>;

@@ -174,16 +174,22 @@ class Provider {
     return response;
   }
 
-  #diff(request: pb.DiffRequest): pb.DiffResponse {
+  async #diff(request: pb.DiffRequest): Promise<pb.DiffResponse> {
     const definition = this.#findDefinition(request.getUrn());
-    const previousInputs = this.#receive(request.getOldInputs()).plain;
+    const recorded = {
+      inputs: this.#receive(request.getOldInputs()).plain,
+      outputs: this.#receive(request.getOlds()).plain,
+    };
+    const observed =
+      definition.observeBeforeUpdate === true
+        ? await definition.read(this.#openContext(request.getUrn()), request.getId(), {
+            inputs: parseState(definition, recorded.inputs),
+            outputs: recorded.outputs,
+          })
+        : recorded;
     const changes = planChanges(
       definition,
-      {
-        outputs: this.#receive(request.getOlds()).plain,
-        previousInputs,
-        inputs: this.#receive(request.getNews()).plain,
-      },
+      { recorded, observed, inputs: this.#receive(request.getNews()).plain },
       request.getIgnorechangesList(),
     );
     const replaces = changes.filter((change) => change.replaces).map(topLevelProperty);
@@ -210,7 +216,6 @@ class Provider {
       definition.create(this.#openContext(request.getUrn()), inputs),
     );
     response.setId(created.id);
-    response.setRefreshBeforeUpdate(definition.refreshBeforeUpdate === true);
     response.setProperties(this.#encode(definition, { ...inputs, ...created.outputs }, marked));
     return response;
   }
@@ -232,7 +237,6 @@ class Provider {
       return response;
     }
     response.setId(request.getId());
-    response.setRefreshBeforeUpdate(definition.refreshBeforeUpdate === true);
     const secretWhenImported = definition.secretWhenImported ?? [];
     const foundInputs = this.#mark(
       definition,
@@ -274,7 +278,6 @@ class Provider {
         outputs,
       }),
     );
-    response.setRefreshBeforeUpdate(definition.refreshBeforeUpdate === true);
     response.setProperties(this.#encode(definition, { ...inputs, ...updated }, marked));
     return response;
   }
@@ -358,7 +361,6 @@ class Provider {
         id: error.id,
         inputs,
         outputs: this.#mark(definition, { ...reveal(inputs), ...error.outputs }, inputs),
-        refreshBeforeUpdate: definition.refreshBeforeUpdate === true,
       });
     }
   }

@@ -74,7 +74,6 @@ function createServerDefinition() {
     secretWhenImported: ["environment"],
     replaceOnChanges: ["name"],
     deleteBeforeReplace: true,
-    refreshBeforeUpdate: true,
     check(inputs, previous) {
       calls.push({ operation: "check", given: previous });
       return previous !== undefined && previous.size > inputs.size
@@ -137,6 +136,42 @@ const stored = (inputs: Properties): Properties => ({
   running: true,
 });
 const inputs = { name: "a", size: 1, environment: { A: "1" } };
+
+describe("a resource that is observed before an update", () => {
+  const diffObserved = async (id: string) => {
+    const observing = await serve({
+      name: "test",
+      version: "1.2.3",
+      definitions: [{ ...served.definition, observeBeforeUpdate: true }],
+    });
+    const observer = new ProviderClient(observing.port, "test:index:Server");
+    try {
+      const state = { ...inputs, size: 7 };
+      return await observer.diff({ id, oldInputs: state, olds: stored(state), news: state });
+    } finally {
+      observer.close();
+      await observing.stop();
+    }
+  };
+
+  test("shows what differs from what the state remembers", async () => {
+    const { changes, detailed, replacesList } = await diffObserved("a");
+    expect({ changes, paths: Object.keys(detailed), replacesList }).toEqual({
+      changes: DIFF_SOME,
+      paths: ["running"],
+      replacesList: [],
+    });
+  });
+
+  test("is updated, not replaced, when it is gone", async () => {
+    const { changes, detailed, replacesList } = await diffObserved("gone");
+    expect({ changes, paths: Object.keys(detailed).sort(), replacesList }).toEqual({
+      changes: DIFF_SOME,
+      paths: ["environment", "name", "size"],
+      replacesList: [],
+    });
+  });
+});
 
 test("introduces itself", async () => {
   const { raw } = client;
@@ -339,7 +374,6 @@ describe("operations", () => {
     ]);
     expect(created).toEqual({
       id: "a",
-      refreshBeforeUpdate: true,
       properties: stored({
         ...inputs,
         password: markSecret(PASSWORD),

@@ -60,10 +60,10 @@ export class ProviderClient {
   }
 
   async diff(
-    state: { oldInputs: Properties; olds?: Properties; news: Properties },
+    state: { id?: string; oldInputs: Properties; olds?: Properties; news: Properties },
     ignoreChanges: string[] = [],
   ) {
-    const request = new pb.DiffRequest().setUrn(this.#urn).setId("id");
+    const request = new pb.DiffRequest().setUrn(this.#urn).setId(state.id ?? "id");
     request.setOldInputs(encode(state.oldInputs));
     request.setOlds(encode(state.olds ?? state.oldInputs));
     request.setNews(encode(state.news));
@@ -89,7 +89,6 @@ export class ProviderClient {
     return {
       id: response.getId(),
       properties: decode(response.getProperties()),
-      refreshBeforeUpdate: response.getRefreshBeforeUpdate(),
     };
   }
 

@@ -49,6 +49,8 @@ describe("a plan", () => {
     drift: ({ running }: Properties) => (running === true ? [] : ["running"]),
   } as unknown as ResourceDefinition;
 
+  const same = { name: "a", environment: { A: "1" } };
+
   const plan = (
     change: { inputs: Properties; outputs?: Properties; ignored?: string[] },
     overrides: object = {},
@@ -56,14 +58,12 @@ describe("a plan", () => {
     planChanges(
       { ...definition, ...overrides },
       {
-        previousInputs: { name: "a", environment: { A: "1" } },
+        recorded: { inputs: same, outputs: {} },
+        observed: { inputs: same, outputs: change.outputs ?? { running: true } },
         inputs: change.inputs,
-        outputs: change.outputs ?? { running: true },
       },
       change.ignored ?? [],
     );
-  const same = { name: "a", environment: { A: "1" } };
-
   test("replaces for the inputs that say so, and updates for the others", () => {
     expect(plan({ inputs: { name: "b", environment: { A: "2" } } })).toEqual([
       { path: ["name"], kind: "update", replaces: true, ofInputs: true },
