@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 
 import { type Circumstances, REQUIREMENTS_FILE } from "../stacks/plan.ts";
-import { chooseServerUser } from "./provider/operating-system-user.ts";
+import { chooseServerUser } from "./provider/host/operating-system-user.ts";
 import { sha256 } from "./sha256.ts";
 
 /** What the plan needs to know of this machine. */

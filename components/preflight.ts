@@ -5,9 +5,9 @@ import { dirname, resolve } from "node:path";
 import { RunError } from "@pulumi/pulumi/errors.js";
 
 import type { EmbeddedDatabasePlan, Plan } from "../stacks/plan.ts";
-import { findUser } from "./provider/operating-system-user.ts";
-import { describeOtherVersion, readMajorVersion } from "./provider/postgres-data.ts";
-import { findPortHolder, findProcess, identify } from "./provider/process-table.ts";
+import { findUser } from "./provider/host/operating-system-user.ts";
+import { describeOtherVersion, readMajorVersion } from "./provider/host/postgres-data.ts";
+import { findPortHolder, findProcess, identify } from "./provider/host/process-table.ts";
 
 /**
  * Looks for everything on this machine that would stop the deployment half way,
@@ -87,7 +87,7 @@ async function checkPython(environmentFolder: string): Promise<string[]> {
     return [];
   }
   // Loaded when needed: a preview of what is deployed already must be quick.
-  const { findUv } = await import("./provider/uv.ts");
+  const { findUv } = await import("./provider/host/uv.ts");
   try {
     await findUv();
     return [];

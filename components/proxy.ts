@@ -5,7 +5,7 @@ import { DatabaseMigration, File, PrismaClient, Process, PythonEnvironment } fro
 import { sha256 } from "./sha256.ts";
 
 /** Run by the environment's Python instead of the `litellm` command; its docstring says why. */
-const LAUNCHER = "components/provider/start-litellm.py";
+const LAUNCHER = "components/provider/litellm/start-litellm.py";
 
 export interface ProxyArgs {
   readonly plan: ProxyPlan;

@@ -5,14 +5,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 
-import type { directory } from "./provider/directory.ts";
-import type { file } from "./provider/file.ts";
-import type { databaseMigration } from "./provider/litellm-migration.ts";
-import type { postgresCluster } from "./provider/postgres-cluster.ts";
-import type { prismaClient } from "./provider/prisma-client.ts";
-import type { hostProcess } from "./provider/process.ts";
-import type { pythonEnvironment } from "./provider/python-environment.ts";
-import type { saltKey } from "./provider/salt-key.ts";
+import type { directory } from "./provider/host/directory.ts";
+import type { file } from "./provider/host/file.ts";
+import type { databaseMigration } from "./provider/litellm/database-migration.ts";
+import type { postgresCluster } from "./provider/host/postgres-cluster.ts";
+import type { prismaClient } from "./provider/litellm/prisma-client.ts";
+import type { hostProcess } from "./provider/host/process.ts";
+import type { pythonEnvironment } from "./provider/host/python-environment.ts";
+import type { saltKey } from "./provider/litellm/salt-key.ts";
 
 /** A value whose every part may be the output of another resource. */
 type DeepInput<T> = pulumi.Input<{ [Key in keyof T]: DeepInput<T[Key]> }>;

@@ -90,7 +90,7 @@ export interface EmbeddedDatabasePlan {
 export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;
 
 /** The Python packages of the proxy, as uv has locked them. */
-export const REQUIREMENTS_FILE = "components/provider/litellm-lock/requirements.lock";
+export const REQUIREMENTS_FILE = "components/provider/litellm/requirements.lock";
 
 const LOOPBACK = "127.0.0.1";
 const SUPERUSER = "postgres";

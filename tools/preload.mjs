@@ -16,14 +16,15 @@ Object.defineProperty(Error, "prepareStackTrace", { get: () => undefined, set: (
 // asks for: they are loaded when it does. (Node's documented hooks would switch the cache off.)
 const LAZY = ["typescript", "@npmcli/arborist"];
 
-/**
- * @typedef {(request: string, parent?: { filename?: string }, isMain?: boolean) => any} Load
- */
-const loader = /** @type {{ _load: Load }} */ (/** @type {unknown} */ (Module));
+/** @typedef {(request: string, parent: unknown, isMain: boolean) => Record<PropertyKey, unknown>} Load */
+/** @type {{ _load: Load }} */
+// @ts-expect-error: Node's typings leave it out.
+const loader = Module;
 const load = loader._load;
 
 loader._load = (request, parent, isMain) => {
-  if (!LAZY.includes(request) || parent?.filename?.includes("/@pulumi/pulumi/") !== true) {
+  const file = /** @type {{ filename?: string } | undefined} */ (parent)?.filename;
+  if (!LAZY.includes(request) || file?.includes("/@pulumi/pulumi/") !== true) {
     return load(request, parent, isMain);
   }
   return new Proxy(

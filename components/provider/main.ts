@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import manifest from "../../package.json" with { type: "json" };
 import { resources } from "./resources.ts";
-import { serve } from "./server.ts";
+import { serve } from "./server/server.ts";
 
 const STOP_GRACE_MILLISECONDS = 10_000;
 

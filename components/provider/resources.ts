@@ -1,12 +1,12 @@
-import { directory } from "./directory.ts";
-import { file } from "./file.ts";
-import { databaseMigration } from "./litellm-migration.ts";
-import { postgresCluster } from "./postgres-cluster.ts";
-import { prismaClient } from "./prisma-client.ts";
-import { hostProcess } from "./process.ts";
-import { pythonEnvironment } from "./python-environment.ts";
+import { directory } from "./host/directory.ts";
+import { file } from "./host/file.ts";
+import { databaseMigration } from "./litellm/database-migration.ts";
+import { postgresCluster } from "./host/postgres-cluster.ts";
+import { prismaClient } from "./litellm/prisma-client.ts";
+import { hostProcess } from "./host/process.ts";
+import { pythonEnvironment } from "./host/python-environment.ts";
 import type { ResourceDefinition } from "./resource.ts";
-import { saltKey } from "./salt-key.ts";
+import { saltKey } from "./litellm/salt-key.ts";
 
 /** Every resource that the provider plugin serves. */
 export const resources = [

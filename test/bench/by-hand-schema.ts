@@ -3,8 +3,8 @@
  * takes: where Prisma's downloads cannot be reached, its own commands do not work. Prints the
  * variables that LiteLLM needs for it, as shell commands.
  */
-import { databaseMigration } from "../../components/provider/litellm-migration.ts";
-import { prismaClient } from "../../components/provider/prisma-client.ts";
+import { databaseMigration } from "../../components/provider/litellm/database-migration.ts";
+import { prismaClient } from "../../components/provider/litellm/prisma-client.ts";
 import { operationContext } from "../support/operation-context.ts";
 
 const [, , python = ""] = process.argv;

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
 import { observeCircumstances } from "../../components/circumstances.ts";
-import { inheritedEnvironment } from "../../components/provider/process.ts";
-import { pythonEnvironment } from "../../components/provider/python-environment.ts";
-import { findUv } from "../../components/provider/uv.ts";
+import { inheritedEnvironment } from "../../components/provider/host/process.ts";
+import { pythonEnvironment } from "../../components/provider/host/python-environment.ts";
+import { findUv } from "../../components/provider/host/uv.ts";
 import { type EmbeddedDatabasePlan, type Plan, planDeployment } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
 import { findFreePort } from "../support/ports.ts";
@@ -16,7 +16,7 @@ import { MODELS } from "./chat.ts";
 
 const CHECKOUT = resolve(import.meta.dirname, "../..");
 const SCRIPT = join(import.meta.dirname, "by-hand.sh");
-const LOCK_FILE = join(CHECKOUT, "components/provider/litellm-lock/requirements.lock");
+const LOCK_FILE = join(CHECKOUT, "components/provider/litellm/requirements.lock");
 /** The same gateway without Pulumi: `by-hand.sh` with the same versions, files and environment. */
 export class HandMadeGateway implements BenchmarkedGateway {
   readonly endpoint: Endpoint;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { findPortHolder, listGroup } from "../../components/provider/process-table.ts";
+import { findPortHolder, listGroup } from "../../components/provider/host/process-table.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
 import { type CommandResult, nameOf, type PulumiProject } from "../support/pulumi-project.ts";
 

@@ -14,7 +14,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { file } from "../../components/provider/file.ts";
+import { file } from "../../components/provider/host/file.ts";
 import { operationContext } from "../support/operation-context.ts";
 
 const { context } = operationContext();
@@ -98,7 +98,7 @@ test("leaves nothing behind when it cannot be written", async () => {
 test("is deleted by a later deployment, and once more without complaint", async () => {
   await file.create(context, parse({}));
   vi.resetModules();
-  const later = await import("../../components/provider/file.ts");
+  const later = await import("../../components/provider/host/file.ts");
   await later.file.delete(context, path);
   await later.file.delete(context, path);
   expect(existsSync(path)).toBe(false);

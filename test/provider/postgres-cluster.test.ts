@@ -13,9 +13,9 @@ import { join, resolve } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { chooseServerUser } from "../../components/provider/operating-system-user.ts";
-import { postgresCluster } from "../../components/provider/postgres-cluster.ts";
-import { hostProcess } from "../../components/provider/process.ts";
+import { chooseServerUser } from "../../components/provider/host/operating-system-user.ts";
+import { postgresCluster } from "../../components/provider/host/postgres-cluster.ts";
+import { hostProcess } from "../../components/provider/host/process.ts";
 import { operationContext } from "../support/operation-context.ts";
 import { findFreePort } from "../support/ports.ts";
 

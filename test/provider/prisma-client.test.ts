@@ -10,9 +10,12 @@ import { gzipSync } from "node:zlib";
 
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 
-import { databaseMigration } from "../../components/provider/litellm-migration.ts";
-import { prismaClient, type PrismaClientOutputs } from "../../components/provider/prisma-client.ts";
-import { findSitePackages } from "../../components/provider/python-environment.ts";
+import { databaseMigration } from "../../components/provider/litellm/database-migration.ts";
+import {
+  prismaClient,
+  type PrismaClientOutputs,
+} from "../../components/provider/litellm/prisma-client.ts";
+import { findSitePackages } from "../../components/provider/host/python-environment.ts";
 import { provideLitellmEnvironment } from "../support/litellm-environment.ts";
 import { operationContext } from "../support/operation-context.ts";
 import { findFreePort } from "../support/ports.ts";

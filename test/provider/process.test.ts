@@ -6,13 +6,13 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { hostProcess, type ProcessInputs } from "../../components/provider/process.ts";
+import { hostProcess, type ProcessInputs } from "../../components/provider/host/process.ts";
 import {
   findPortHolder,
   findProcess,
   identify,
   listGroup,
-} from "../../components/provider/process-table.ts";
+} from "../../components/provider/host/process-table.ts";
 import { operationContext } from "../support/operation-context.ts";
 import { findFreePort } from "../support/ports.ts";
 

@@ -18,13 +18,13 @@ import {
   findSitePackages,
   pythonEnvironment,
   type PythonEnvironmentOutputs,
-} from "../../components/provider/python-environment.ts";
-import { toUvEnvironment } from "../../components/provider/uv.ts";
+} from "../../components/provider/host/python-environment.ts";
+import { toUvEnvironment } from "../../components/provider/host/uv.ts";
 import { operationContext } from "../support/operation-context.ts";
 
 const { context } = operationContext();
 const folder = mkdtempSync(join(tmpdir(), "python environment "));
-const lock = readFileSync("components/provider/litellm-lock/requirements.lock", "utf8");
+const lock = readFileSync("components/provider/litellm/requirements.lock", "utf8");
 
 /** One package of the lock, with all of its hashes. */
 function lockedPackage(name: string): string {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { saltKey } from "../../components/provider/salt-key.ts";
+import { saltKey } from "../../components/provider/litellm/salt-key.ts";
 import { operationContext } from "../support/operation-context.ts";
 
 const { context } = operationContext();

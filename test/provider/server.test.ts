@@ -11,14 +11,14 @@ import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 
-import { Empty } from "../../components/provider/protobuf.ts";
+import { Empty } from "../../components/provider/server/protobuf.ts";
 import {
   PartialFailure,
   type Properties,
   type ResourceDefinition,
 } from "../../components/provider/resource.ts";
-import { serve, type RunningProvider } from "../../components/provider/server.ts";
-import { encode, markSecret, UNKNOWN } from "../../components/provider/wire.ts";
+import { serve, type RunningProvider } from "../../components/provider/server/server.ts";
+import { encode, markSecret, UNKNOWN } from "../../components/provider/server/wire.ts";
 import {
   call,
   decodeInitFailure,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { findUv } from "../../components/provider/uv.ts";
+import { findUv } from "../../components/provider/host/uv.ts";
 
 const path = process.env["PATH"];
 let folder: string;

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-import { pythonEnvironment } from "../../components/provider/python-environment.ts";
+import { pythonEnvironment } from "../../components/provider/host/python-environment.ts";
 import { operationContext } from "./operation-context.ts";
 
-const LOCK_FILE = "components/provider/litellm-lock/requirements.lock";
+const LOCK_FILE = "components/provider/litellm/requirements.lock";
 
 export interface LitellmEnvironment {
   readonly python: string;

@@ -4,9 +4,9 @@ import { join, resolve } from "node:path";
 
 import pg from "pg";
 
-import { chooseServerUser } from "../../components/provider/operating-system-user.ts";
-import { postgresCluster } from "../../components/provider/postgres-cluster.ts";
-import { hostProcess } from "../../components/provider/process.ts";
+import { chooseServerUser } from "../../components/provider/host/operating-system-user.ts";
+import { postgresCluster } from "../../components/provider/host/postgres-cluster.ts";
+import { hostProcess } from "../../components/provider/host/process.ts";
 import { operationContext } from "./operation-context.ts";
 import { findFreePort } from "./ports.ts";
 

@@ -5,9 +5,9 @@ import providergrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import statuspb from "@pulumi/pulumi/proto/status_pb.js";
 
-import { Empty } from "../../components/provider/protobuf.ts";
+import { Empty } from "../../components/provider/server/protobuf.ts";
 import type { Properties } from "../../components/provider/resource.ts";
-import { decode, encode } from "../../components/provider/wire.ts";
+import { decode, encode } from "../../components/provider/server/wire.ts";
 
 type Callback<Response> = (error: grpc.ServiceError | null, response: Response) => void;
 

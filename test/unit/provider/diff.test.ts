@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 
-import { listChanges, planChanges } from "../../../components/provider/diff.ts";
-import { formatPath } from "../../../components/provider/property-path.ts";
+import { listChanges, planChanges } from "../../../components/provider/server/diff.ts";
+import { formatPath } from "../../../components/provider/server/property-path.ts";
 import type { Properties, ResourceDefinition } from "../../../components/provider/resource.ts";
-import { UNKNOWN } from "../../../components/provider/wire.ts";
+import { UNKNOWN } from "../../../components/provider/server/wire.ts";
 
 const summarise = (before: unknown, after: unknown) =>
   listChanges(before, after).map(({ path, kind }) => `${kind} ${formatPath(path)}`);

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
 
-import { formatPath, isWithin, parsePath } from "../../../components/provider/property-path.ts";
+import {
+  formatPath,
+  isWithin,
+  parsePath,
+} from "../../../components/provider/server/property-path.ts";
 
 test.each([
   [["command"], "command"],

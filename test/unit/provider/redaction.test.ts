@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { Redactor } from "../../../components/provider/redaction.ts";
+import { Redactor } from "../../../components/provider/server/redaction.ts";
 
 function redactWith(secret: unknown, text: string): string {
   const redactor = new Redactor();

@@ -1,8 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 
-import { isUnknownAt, parseKnown, validate } from "../../../components/provider/validation.ts";
-import { UNKNOWN } from "../../../components/provider/wire.ts";
+import {
+  isUnknownAt,
+  parseKnown,
+  validate,
+} from "../../../components/provider/server/validation.ts";
+import { UNKNOWN } from "../../../components/provider/server/wire.ts";
 
 const schema = z
   .strictObject({

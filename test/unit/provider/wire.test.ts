@@ -11,7 +11,7 @@ import {
   markSecret,
   reveal,
   UNKNOWN,
-} from "../../../components/provider/wire.ts";
+} from "../../../components/provider/server/wire.ts";
 
 const json = fc.letrec((tie) => ({
   value: fc.oneof(

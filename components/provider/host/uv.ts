@@ -8,7 +8,7 @@ const PINNED_VERSION = "0.13.8";
 /** Knows everything used here from this version on. */
 const OLDEST_VERSION = [0, 5] as const;
 
-const TOOLCHAIN = resolve(import.meta.dirname, "../../.toolchain/uv");
+const TOOLCHAIN = resolve(import.meta.dirname, "../../../.toolchain/uv");
 
 /** A uv that can be run. */
 export interface Uv {

@@ -17,9 +17,9 @@ import { delimiter, dirname, join, resolve } from "node:path";
 
 import { z } from "zod";
 
-import { CommandError, runCommand } from "./command.ts";
-import { findSitePackages } from "./python-environment.ts";
-import type { OperationContext, ResourceDefinition } from "./resource.ts";
+import { CommandError, runCommand } from "../host/command.ts";
+import { findSitePackages } from "../host/python-environment.ts";
+import type { OperationContext, ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   python: z.string().min(1).meta({
@@ -98,7 +98,7 @@ export const prismaClient = {
   drift: (outputs) => (outputs.schemaSha256 === "" ? ["schemaSha256"] : []),
 } satisfies ResourceDefinition<PrismaClientInputs, PrismaClientOutputs>;
 
-const CHECKOUT = resolve(import.meta.dirname, "../..");
+const CHECKOUT = resolve(import.meta.dirname, "../../..");
 const STAND_IN = join(CHECKOUT, "tools/prisma-engine");
 
 /** Holds Prisma's command line program, its engines and the schema; deleted with the environment. */

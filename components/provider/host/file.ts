@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 
 import { z } from "zod";
 
-import type { ResourceDefinition } from "./resource.ts";
+import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   path: z.string().min(1).meta({ description: "Absolute, or relative to the project's folder." }),

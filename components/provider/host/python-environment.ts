@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 
 import { CommandError, runCommand } from "./command.ts";
-import type { OperationContext, ResourceDefinition } from "./resource.ts";
+import type { OperationContext, ResourceDefinition } from "../resource.ts";
 import { findUv } from "./uv.ts";
 
 const inputs = z.strictObject({
@@ -233,7 +233,7 @@ const EXPLANATIONS: readonly (readonly [RegExp, (path: string, range: string) =>
   [
     /Hash mismatch|hash mismatch/,
     () =>
-      "a package that was downloaded is not the one that is locked; if your package index replaces packages, lock anew: see components/provider/litellm-lock/README.md",
+      "a package that was downloaded is not the one that is locked; if your package index replaces packages, lock anew: see components/provider/litellm/requirements.in",
   ],
   [
     /No interpreter found|No download found|Python.*not found/i,

@@ -1,5 +1,5 @@
 import { isWithin, parsePath, type PropertyPath } from "./property-path.ts";
-import type { Properties, ResourceDefinition } from "./resource.ts";
+import type { Properties, ResourceDefinition } from "../resource.ts";
 import { isRecord } from "./wire.ts";
 
 export interface Change {

@@ -9,10 +9,10 @@ import { z } from "zod";
 import {
   parseConnectionUrl,
   type ConnectionTarget,
-} from "../../tools/prisma-engine/connection-url.ts";
-import { CommandError, runCommand } from "./command.ts";
-import { findSitePackages } from "./python-environment.ts";
-import { PartialFailure, type OperationContext, type ResourceDefinition } from "./resource.ts";
+} from "../../../tools/prisma-engine/connection-url.ts";
+import { CommandError, runCommand } from "../host/command.ts";
+import { findSitePackages } from "../host/python-environment.ts";
+import { PartialFailure, type OperationContext, type ResourceDefinition } from "../resource.ts";
 import { applyMigrations } from "./schema-engine.ts";
 
 const inputs = z.strictObject({
@@ -212,7 +212,7 @@ async function withConnection<Result>(
   use: (connection: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   // Loaded when needed: most previews never ask the database.
-  const { openPool } = await import("../../tools/prisma-engine/connection-pool.ts");
+  const { openPool } = await import("../../../tools/prisma-engine/connection-pool.ts");
   const pool = await openPool({ ...target, connectionLimit: 1 }).catch((error: unknown) => {
     const { host, port, database } = target;
     throw new Error(

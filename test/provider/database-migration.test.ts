@@ -5,8 +5,8 @@ import { join, resolve } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { databaseMigration } from "../../components/provider/litellm-migration.ts";
-import { findSitePackages } from "../../components/provider/python-environment.ts";
+import { databaseMigration } from "../../components/provider/litellm/database-migration.ts";
+import { findSitePackages } from "../../components/provider/host/python-environment.ts";
 import {
   provideLitellmEnvironment,
   type LitellmEnvironment,

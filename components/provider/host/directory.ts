@@ -1,7 +1,7 @@
 import { chmod, mkdir, rm, stat } from "node:fs/promises";
 import { z } from "zod";
 
-import type { ResourceDefinition } from "./resource.ts";
+import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   path: z.string().min(1).meta({ description: "Relative to the project's folder, or absolute." }),

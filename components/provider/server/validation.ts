@@ -1,7 +1,7 @@
 import type { z } from "zod";
 
 import { formatPath, parsePath, type PropertyPath } from "./property-path.ts";
-import type { CheckFailure, Properties } from "./resource.ts";
+import type { CheckFailure, Properties } from "../resource.ts";
 import { containsUnknown, isRecord, UNKNOWN } from "./wire.ts";
 
 /**

@@ -15,7 +15,7 @@ import { z } from "zod";
 
 import { findUser, type OperatingSystemUser } from "./operating-system-user.ts";
 import { describeOtherVersion, readMajorVersion } from "./postgres-data.ts";
-import type { ResourceDefinition } from "./resource.ts";
+import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   dataDirectory: z.string().min(1),

@@ -16,7 +16,7 @@ import {
   PartialFailure,
   type Properties,
   type ResourceDefinition,
-} from "./resource.ts";
+} from "../resource.ts";
 import { isUnknownAt, parseKnown, validate } from "./validation.ts";
 import { conceal, decode, encode, listSecrets, markSecret, reveal, UNKNOWN } from "./wire.ts";
 

@@ -4,7 +4,7 @@ import statuspb from "@pulumi/pulumi/proto/status_pb.js";
 
 import { Any } from "./protobuf.ts";
 import type { Redactor } from "./redaction.ts";
-import type { Properties } from "./resource.ts";
+import type { Properties } from "../resource.ts";
 import { encode } from "./wire.ts";
 
 /** A resource that exists but is not as it must be, ready for the wire. */

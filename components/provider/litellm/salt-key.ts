@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import { z } from "zod";
 
-import type { ResourceDefinition } from "./resource.ts";
+import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   value: z

@@ -1,7 +1,7 @@
 import type { Struct, Value } from "google-protobuf/google/protobuf/struct_pb.js";
 
 import { Struct as StructMessage } from "./protobuf.ts";
-import type { Properties } from "./resource.ts";
+import type { Properties } from "../resource.ts";
 
 /** Stands for a value that only the real deployment will know. Source: pulumi/sdk, runtime/rpc. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";

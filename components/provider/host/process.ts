@@ -18,7 +18,7 @@ import {
   type RunningProcess,
 } from "./process-table.ts";
 import { readiness, waitUntilReady } from "./readiness.ts";
-import type { OperationContext, ResourceDefinition } from "./resource.ts";
+import type { OperationContext, ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   name: z.string().min(1).meta({
