@@ -282,6 +282,19 @@ describe("an end", () => {
     expect(await changedNames()).toEqual([]);
   });
 
+  test("of what is protected is refused", async () => {
+    const deployment = { topology: "local", proxyPort: gateway.proxyPort };
+    gateway.configure({ deployment: { ...deployment, protect: true } });
+    await up();
+    const { exitCode, output } = await pulumi.run("destroy", "--yes", "--skip-preview");
+    expect(exitCode).not.toBe(0);
+    expect(output).toContain("gateway-database-cluster");
+    expect(output).toContain("protected");
+    expect(await gateway.chat("hello")).toBe("Hello.");
+    gateway.configure();
+    await up();
+  });
+
   test("of the stack leaves no process, port or file", async () => {
     const pids = [proxyPid(), findPortHolder(gateway.databasePort)?.pid ?? 0];
     expect(pids.every((pid) => pid > 0)).toBe(true);
