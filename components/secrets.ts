@@ -26,12 +26,9 @@ export class GatewaySecrets extends pulumi.ComponentResource {
   constructor(name: string, args: GatewaySecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:GatewaySecrets", name, {}, opts);
     const { given } = args;
-    const generate = (suffix: string, options?: pulumi.CustomResourceOptions) =>
-      new RandomPassword(
-        `${name}-${suffix}`,
-        { length: 40, special: false },
-        { parent: this, ...options },
-      ).result;
+    const generate = (suffix: string) =>
+      new RandomPassword(`${name}-${suffix}`, { length: 40, special: false }, { parent: this })
+        .result;
 
     this.masterKey = given["masterKey"] ?? pulumi.interpolate`sk-${generate("master-key")}`;
     this.uiPassword = given["uiPassword"] ?? generate("ui-password");

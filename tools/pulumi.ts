@@ -6,6 +6,4 @@
 import { openPulumi } from "./stack.ts";
 
 const pulumi = await openPulumi();
-// Ctrl-C reaches Pulumi from the terminal; it winds up its work, and we wait for that.
-process.on("SIGINT", () => undefined);
 process.exitCode = await pulumi.run(...process.argv.slice(2));

@@ -1,9 +1,9 @@
-import { createHash } from "node:crypto";
 import { access, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 
 import { z } from "zod";
 
+import { sha256 } from "../../sha256.ts";
 import { CommandError, runCommand } from "./command.ts";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";
 import { findUv } from "./uv.ts";
@@ -101,7 +101,6 @@ export async function findSitePackages(python: string): Promise<string> {
 
 const interpreterOf = (path: string): string => join(resolve(path), "bin/python");
 const stampOf = (path: string): string => join(path, "litellm-environment.json");
-const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 async function build(
   context: OperationContext,

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { access, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,6 +10,7 @@ import {
   parseConnectionUrl,
   type ConnectionTarget,
 } from "../../../tools/prisma-engine/connection-url.ts";
+import { sha256 } from "../../sha256.ts";
 import { CommandError, runCommand } from "../host/command.ts";
 import { findSitePackages } from "../host/python-environment.ts";
 import { PartialFailure, type OperationContext, type ResourceDefinition } from "../resource.ts";
@@ -365,7 +366,7 @@ async function applyMigration(
   signal: AbortSignal,
 ): Promise<void> {
   const id = randomUUID();
-  const checksum = createHash("sha256").update(script).digest("hex");
+  const checksum = sha256(script);
   await connection.query(
     "INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ($1, $2, $3)",
     [id, checksum, name],

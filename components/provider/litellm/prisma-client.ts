@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import {
   access,
   constants,
@@ -17,6 +16,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 
 import { z } from "zod";
 
+import { sha256 } from "../../sha256.ts";
 import { CommandError, runCommand } from "../host/command.ts";
 import { findSitePackages } from "../host/python-environment.ts";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";
@@ -338,8 +338,4 @@ function answers(url: string, cancelled: AbortSignal): Promise<boolean> {
     });
     request.end();
   });
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
-
 import { z } from "zod";
 
+import { sha256 } from "../../sha256.ts";
 import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
@@ -58,5 +57,4 @@ const describe = ({ value }: SaltKeyInputs): SaltKeyOutputs => ({
   fingerprint: fingerprint(value),
 });
 
-const fingerprint = (value: string): string =>
-  createHash("sha256").update(value).digest("hex").slice(0, 12);
+const fingerprint = (value: string): string => sha256(value).slice(0, 12);
