@@ -2,7 +2,7 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 export default defineConfig(
-  globalIgnores([".toolchain/", ".stacks/", "node_modules/", "tools/toolchain/"]),
+  globalIgnores([".lab/", ".toolchain/", ".stacks/", "node_modules/", "tools/toolchain/"]),
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true } },

@@ -5,45 +5,61 @@ import { Provider } from "@pulumi/postgresql/provider.js";
 import { Role } from "@pulumi/postgresql/role.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { EmbeddedDatabasePlan } from "../stacks/plan.ts";
-import { File, PostgresCluster, Process } from "./resources.ts";
-import { sha256 } from "./sha256.ts";
+import type { PreparedDatabasePlan } from "../stacks/plan.ts";
+import { formatDatabaseUrl } from "./database-url.ts";
+
+/** A server that was started for the database, and the resource that holds its data. */
+export interface StartedServer {
+  readonly data: pulumi.CustomResource;
+  readonly server: pulumi.CustomResource;
+}
 
 export interface DatabaseArgs {
-  readonly plan: EmbeddedDatabasePlan;
+  readonly plan: PreparedDatabasePlan;
+  /** Starts the server, as children of the database; undefined for one that exists. */
+  readonly startServer: ((name: string, parent: pulumi.Resource) => StartedServer) | undefined;
   /** Protect the data against deletion. */
   readonly protect: boolean;
-  readonly superuserPassword: pulumi.Input<string>;
+  /** Password of `plan.admin.user`; never used by the proxy. */
+  readonly adminPassword: pulumi.Input<string>;
   /** Password of the proxy's role. */
   readonly password: pulumi.Input<string>;
 }
 
-/** A PostgreSQL server of the stack's own, with the database and the role of the proxy. */
+/** The database and the role of the proxy, on a PostgreSQL server of the stack's own or an existing one. */
 export class Database extends pulumi.ComponentResource {
-  /** Connection string of the proxy's role, once it can be used. */
+  /** Connection string of the proxy's role from this machine, once it can be used. */
   readonly url: pulumi.Output<string>;
+  /** Connection string for the proxy. */
+  readonly proxyUrl: pulumi.Output<string>;
 
   constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:Database", name, {}, opts);
     const { plan } = args;
-    const cluster = this.createCluster(name, args);
-    const server = this.startServer(name, args, cluster);
+    const { admin } = plan;
+    const started = args.startServer?.(name, this);
     const provider = new Provider(
       `${name}-admin`,
       {
-        host: plan.host,
-        port: plan.port,
-        username: plan.superuser,
-        password: args.superuserPassword,
-        database: "postgres",
-        // Loopback only.
-        sslmode: "disable",
-        superuser: true,
+        host: admin.host,
+        port: admin.port,
+        username: admin.user,
+        password: args.adminPassword,
+        database: admin.database,
+        sslmode: admin.sslmode,
+        ...(admin.certificateAuthorityFile !== undefined && {
+          sslrootcert: admin.certificateAuthorityFile,
+        }),
+        superuser: admin.isSuperuser,
       },
       { parent: this },
     );
-    // What is in the cluster goes with it; a server that is already stopped need not be asked.
-    const within = { parent: this, provider, dependsOn: server, deletedWith: cluster };
+    const within: pulumi.CustomResourceOptions = {
+      parent: this,
+      provider,
+      // What is in a server of our own goes with its data; one that is already stopped need not be asked.
+      ...(started !== undefined && { dependsOn: started.server, deletedWith: started.data }),
+    };
     const role = new Role(
       `${name}-role`,
       { name: plan.role, login: true, password: args.password },
@@ -53,7 +69,7 @@ export class Database extends pulumi.ComponentResource {
       `${name}-database`,
       {
         name: plan.name,
-        owner: plan.superuser,
+        owner: admin.user,
         encoding: "UTF8",
         template: "template0",
         lcCollate: "C",
@@ -63,75 +79,42 @@ export class Database extends pulumi.ComponentResource {
     );
     const grants = createGrants(name, plan, role, database, within);
 
-    this.url = pulumi
+    const password = pulumi
       .all([args.password, role.id, database.id, ...grants.map((grant) => grant.id)])
-      .apply(([password]) => formatUrl(plan, plan.role, password as string));
-    this.registerOutputs({ url: this.url });
+      .apply(([value]) => value as string);
+    const login = { name: plan.name, user: plan.role };
+    this.url = password.apply((value) =>
+      formatDatabaseUrl({
+        ...login,
+        ...admin,
+        name: plan.name,
+        user: plan.role,
+        password: value,
+        parameters: describeTransportSecurity(plan),
+      }),
+    );
+    this.proxyUrl = password.apply((value) =>
+      formatDatabaseUrl({ ...login, ...plan.proxy, password: value }),
+    );
+    this.registerOutputs({ url: this.url, proxyUrl: this.proxyUrl });
   }
+}
 
-  private createCluster(name: string, args: DatabaseArgs): PostgresCluster {
-    const { plan } = args;
-    return new PostgresCluster(
-      `${name}-cluster`,
-      {
-        dataDirectory: plan.dataDirectory,
-        distribution: plan.distribution,
-        majorVersion: plan.majorVersion,
-        superuser: plan.superuser,
-        superuserPassword: args.superuserPassword,
-        ...(plan.serverUser !== undefined && { user: plan.serverUser }),
-      },
-      { parent: this, protect: args.protect },
-    );
-  }
-
-  private startServer(name: string, args: DatabaseArgs, cluster: PostgresCluster): Process {
-    const { plan } = args;
-    const configuration = new File(
-      `${name}-configuration`,
-      { path: plan.configurationFile, content: plan.configuration },
-      { parent: this },
-    );
-    const hba = new File(
-      `${name}-hba`,
-      { path: plan.hbaFile, content: plan.hba },
-      { parent: this },
-    );
-    return new Process(
-      `${name}-server`,
-      {
-        name: plan.processName,
-        command: [
-          `${plan.distribution}/bin/postgres`,
-          `-D`,
-          plan.dataDirectory,
-          `--config-file=${plan.configurationFile}`,
-          `--hba-file=${plan.hbaFile}`,
-        ],
-        port: plan.port,
-        readiness: {
-          kind: "postgresql",
-          url: pulumi
-            .output(args.superuserPassword)
-            .apply((password) =>
-              formatUrl({ ...plan, name: "postgres" }, plan.superuser, password),
-            ),
-        },
-        // Fast shutdown: running transactions are rolled back, nothing committed is lost.
-        stopSignal: "SIGINT",
-        restartOn: { configuration: sha256(plan.configuration), hba: sha256(plan.hba) },
-        logFile: plan.logFile,
-        ...(plan.serverUser !== undefined && { user: plan.serverUser }),
-      },
-      { parent: this, dependsOn: [cluster, configuration, hba] },
-    );
-  }
+/** In libpq's words; none for loopback. */
+function describeTransportSecurity({ kind, admin }: PreparedDatabasePlan): Record<string, string> {
+  if (kind !== "external") return {};
+  return {
+    sslmode: admin.sslmode,
+    ...(admin.certificateAuthorityFile !== undefined && {
+      sslrootcert: admin.certificateAuthorityFile,
+    }),
+  };
 }
 
 /** The least the proxy needs: LiteLLM makes its own tables and views in schema `public`. */
 function createGrants(
   name: string,
-  plan: EmbeddedDatabasePlan,
+  plan: PreparedDatabasePlan,
   role: Role,
   database: PostgresDatabase,
   within: pulumi.CustomResourceOptions,
@@ -160,7 +143,7 @@ function createGrants(
       `${name}-default-tables`,
       {
         ...common,
-        owner: plan.superuser,
+        owner: plan.admin.user,
         schema: "public",
         objectType: "table",
         privileges: ["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"],
@@ -171,7 +154,7 @@ function createGrants(
       `${name}-default-sequences`,
       {
         ...common,
-        owner: plan.superuser,
+        owner: plan.admin.user,
         schema: "public",
         objectType: "sequence",
         privileges: ["SELECT", "UPDATE", "USAGE"],
@@ -179,13 +162,4 @@ function createGrants(
       options,
     ),
   ];
-}
-
-function formatUrl(
-  { host, port, name }: Pick<EmbeddedDatabasePlan, "host" | "port" | "name">,
-  user: string,
-  password: string,
-): string {
-  const encode = encodeURIComponent;
-  return `postgresql://${encode(user)}:${encode(password)}@${host}:${port}/${encode(name)}`;
 }

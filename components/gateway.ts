@@ -1,87 +1,42 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 
 import type { Secrets } from "../stacks/config.ts";
-import type { DatabasePlan, Plan } from "../stacks/plan.ts";
-import { Database } from "./database.ts";
-import { Proxy } from "./proxy.ts";
-import { Directory } from "./resources.ts";
-import { GatewaySecrets } from "./secrets.ts";
+import type { Plan } from "../stacks/plan.ts";
 
-export interface GatewayArgs {
-  readonly plan: Plan;
+export interface GatewayArgs<P extends Plan = Plan> {
+  readonly plan: P;
   /** Secrets that the user has set. */
   readonly secrets: Secrets;
+  /** Of the database's migration; another number runs it again. */
+  readonly migrationAttempt: number;
 }
 
 /** An LLM gateway: the LiteLLM proxy, its database and its keys. */
-export class Gateway extends pulumi.ComponentResource {
+export interface Gateway extends pulumi.ComponentResource {
   /** Base URL of the proxy, once it is ready. */
   readonly url: pulumi.Output<string>;
   readonly masterKey: pulumi.Output<string>;
   readonly uiPassword: pulumi.Output<string>;
-  /** Connection string of the proxy's role; undefined without a database. */
+  /** What else a backup must hold to bring the gateway back on its data. */
+  readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
+  /** Connection string of the proxy's role from this machine; undefined where none is known. */
   readonly databaseUrl: pulumi.Output<string> | undefined;
-  /** Which of Prisma's engines serves the database. */
-  readonly prismaEngine: pulumi.Output<string>;
-
-  constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("litellm:index:Gateway", name, {}, opts);
-    const { plan } = args;
-    const secrets = new GatewaySecrets(
-      `${name}-secrets`,
-      { given: args.secrets, protect: plan.protect },
-      { parent: this },
-    );
-    const folder = new Directory(`${name}-folder`, { path: plan.folder }, { parent: this });
-    const database = createDatabase(`${name}-database`, plan.database, args, secrets, {
-      parent: this,
-      dependsOn: folder,
-    });
-    const proxy = new Proxy(
-      `${name}-proxy`,
-      {
-        plan: plan.proxy,
-        secrets: {
-          ...args.secrets,
-          masterKey: secrets.masterKey,
-          saltKey: secrets.saltKey,
-          uiPassword: secrets.uiPassword,
-        },
-        databaseUrl: database?.url,
-      },
-      { parent: this, dependsOn: folder },
-    );
-
-    this.url = proxy.url;
-    this.masterKey = secrets.masterKey;
-    this.uiPassword = secrets.uiPassword;
-    this.databaseUrl = database?.url;
-    this.prismaEngine = proxy.prismaEngine;
-    this.registerOutputs({ url: this.url });
-  }
+  /** Which of Prisma's engines serves the database, where this machine knows. */
+  readonly prismaEngine: pulumi.Output<string> | undefined;
 }
 
-function createDatabase(
-  name: string,
-  plan: DatabasePlan,
-  { plan: { protect } }: GatewayArgs,
-  secrets: GatewaySecrets,
-  options: pulumi.ComponentResourceOptions,
-): Database | undefined {
-  switch (plan.kind) {
-    case "none":
-      return undefined;
-    case "embedded":
-      return new Database(
-        name,
-        {
-          plan,
-          protect,
-          superuserPassword: secrets.superuserPassword,
-          password: secrets.databasePassword,
-        },
-        options,
-      );
+/** Registers what the plan describes. Only the code of its topology is loaded. */
+export async function createGateway(name: string, args: GatewayArgs): Promise<Gateway> {
+  const { plan, ...rest } = args;
+  switch (plan.topology) {
+    case "local": {
+      const { LocalGateway } = await import("./local-gateway.ts");
+      return new LocalGateway(name, { plan, ...rest });
+    }
+    case "single-host": {
+      const { SingleHostGateway } = await import("./single-host-gateway.ts");
+      return new SingleHostGateway(name, { plan, ...rest });
+    }
     default:
       return plan satisfies never;
   }

@@ -20,8 +20,14 @@ export class GatewaySecrets extends pulumi.ComponentResource {
   readonly uiPassword: pulumi.Output<string>;
   /** Password of the proxy's database role. */
   readonly databasePassword: pulumi.Output<string>;
-  /** Password of the embedded server's superuser; never used by the proxy. */
+  /** Password of the superuser of a server of our own; never used by the proxy. */
   readonly superuserPassword: pulumi.Output<string>;
+  /** Those that the proxy itself needs, by name. */
+  readonly forProxy: Readonly<
+    Record<"masterKey" | "saltKey" | "uiPassword", pulumi.Output<string>>
+  >;
+  /** Those that fit the data, by the setting that takes them when the data outlives the stack. */
+  readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
 
   constructor(name: string, args: GatewaySecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:GatewaySecrets", name, {}, opts);
@@ -33,7 +39,7 @@ export class GatewaySecrets extends pulumi.ComponentResource {
     this.masterKey = given["masterKey"] ?? pulumi.interpolate`sk-${generate("master-key")}`;
     this.uiPassword = given["uiPassword"] ?? generate("ui-password");
     this.databasePassword = given["databasePassword"] ?? generate("database-password");
-    this.superuserPassword = generate("superuser-password");
+    this.superuserPassword = given["superuserPassword"] ?? generate("superuser-password");
 
     // Without parents and with fixed names their URNs survive every rename and change of topology;
     // a new URN would be a new salt key, and what the database stores could not be read any more.
@@ -46,12 +52,32 @@ export class GatewaySecrets extends pulumi.ComponentResource {
       ).result;
     this.saltKey = new SaltKey("salt-key", { value }, { protect: args.protect }).value;
 
+    const { masterKey, saltKey, uiPassword, databasePassword, superuserPassword } = this;
+    this.forProxy = { masterKey, saltKey, uiPassword };
+    this.recovery = pulumi.secret<Record<string, pulumi.Output<string>>>({
+      saltKey,
+      databasePassword,
+      superuserPassword,
+    });
+
     this.registerOutputs({
-      masterKey: this.masterKey,
-      saltKey: this.saltKey,
-      uiPassword: this.uiPassword,
-      databasePassword: this.databasePassword,
-      superuserPassword: this.superuserPassword,
+      masterKey,
+      saltKey,
+      uiPassword,
+      databasePassword,
+      superuserPassword,
     });
   }
+}
+
+/** The value of a secret that the plan names. */
+export function requireSecret(
+  secrets: Readonly<Record<string, pulumi.Input<string>>>,
+  name: string,
+): pulumi.Input<string> {
+  const secret = secrets[name];
+  if (secret === undefined) {
+    throw new Error(`the plan names a secret that nobody provides: ${name}`);
+  }
+  return secret;
 }

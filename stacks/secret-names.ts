@@ -32,6 +32,20 @@ export const topLevelSecrets = {
     environmentVariable: undefined,
     description: "Password of the proxy's database role. Generated when not set.",
   },
+  superuserPassword: {
+    environmentVariable: undefined,
+    description:
+      "Password of the superuser of the stack's own PostgreSQL. Generated when not set; to be set only for data that exists already.",
+  },
+  databaseAdminPassword: {
+    environmentVariable: undefined,
+    description: "Password of `database.adminUser` on an external PostgreSQL server.",
+  },
+  databaseUrl: {
+    environmentVariable: undefined,
+    description:
+      "URL of the proxy's database with `database.kind: url`: postgresql://user:password@host:port/database.",
+  },
 } as const satisfies Record<
   string,
   { environmentVariable: string | undefined; description: string }
@@ -46,6 +60,9 @@ export const gatewaySecrets: ReadonlySet<string> = new Set<TopLevelSecret>([
   "saltKey",
   "uiPassword",
   "databasePassword",
+  "superuserPassword",
+  "databaseAdminPassword",
+  "databaseUrl",
 ]);
 
 /** What a name that the user chooses for a secret or an endpoint looks like: `groqApiKey`. */

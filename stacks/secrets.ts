@@ -1,3 +1,4 @@
+import { DOCKER_HOST_NAME, isLoopback } from "./hosts.ts";
 import type { Issue } from "./issue.ts";
 import {
   environmentVariableOf,
@@ -49,7 +50,10 @@ export function checkSecrets({ secret, plain }: StoredSecrets): {
     if (!isObject(given)) issues.push(notAnObject());
     else {
       for (const [name, value] of Object.entries(given)) {
-        issues.push(...checkName(name, names), ...checkValue(["secrets", name], name, value));
+        issues.push(...checkName(name, names));
+        // Reported, and not what its name says.
+        if (isTopLevelSecret(name)) continue;
+        issues.push(...checkValue(["secrets", name], name, value));
         names.add(name);
       }
     }
@@ -136,9 +140,27 @@ function findFault(name: string, value: unknown): string | undefined {
     return "must not begin or end with white space (not shown)";
   }
   if (value.includes("\0")) return "must not contain a NUL character (not shown)";
+  if (name === "databaseUrl") return findUrlFault(value);
   if (name !== "masterKey") return undefined;
   if (!value.startsWith("sk-")) return "must begin with sk- (not shown): LiteLLM demands it";
   return value.length < "sk-".length + 16
     ? "must have at least 16 characters after sk- (not shown)"
     : undefined;
+}
+
+/** What of a PostgreSQL URL Prisma, LiteLLM's database client, would misunderstand. */
+function findUrlFault(value: string): string | undefined {
+  const url = URL.parse(value);
+  if (url === null || !/^postgres(ql)?:$/.test(url.protocol) || url.hostname === "") {
+    return "must be postgresql://user:password@host:port/database, user and password percent-encoded (not shown)";
+  }
+  if (isLoopback(url.hostname)) {
+    return `names ${url.hostname}, which inside a container is the container itself; the Docker host is ${DOCKER_HOST_NAME}`;
+  }
+  const sslmode = url.searchParams.get("sslmode");
+  // https://www.prisma.io/docs/orm/overview/databases/postgresql: LiteLLM translates libpq's verifying modes.
+  const known = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+  return sslmode === null || known.includes(sslmode)
+    ? undefined
+    : `has sslmode=${sslmode}; Prisma knows disable, prefer and require`;
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { checkConsistency } from "./consistency.ts";
+import { Database, type DatabaseSettings } from "./database-settings.ts";
+import { Deployment, type DeploymentSettings } from "./deployment-settings.ts";
 import type { Issue, Path } from "./issue.ts";
 import {
   findSimilar,
@@ -13,9 +15,9 @@ import {
   suggest,
 } from "./issue.ts";
 import { coercePassThrough, litellmProviders } from "./litellm-keys.ts";
-import type { DeepReadonly, ModelDefinition } from "./models.ts";
+import type { ModelDefinition } from "./models.ts";
 import { baseUrl, locate, Model, modelProviders } from "./models.ts";
-import { boolean, integer, port, text } from "./scalars.ts";
+import { boolean, integer, text } from "./scalars.ts";
 import { checkSchema } from "./schema-issues.ts";
 import {
   isTopLevelSecret,
@@ -26,67 +28,6 @@ import {
   topLevelSecrets,
 } from "./secret-names.ts";
 import { checkSecrets } from "./secrets.ts";
-
-const LocalDeployment = z.strictObject({
-  topology: z
-    .literal("local")
-    .default("local")
-    .meta({ description: "Processes on this machine: no Docker, no root, no account." }),
-  proxyPort: port()
-    .default(4000)
-    .meta({ description: "Port of the gateway on 127.0.0.1.", examples: [4000] }),
-  workers: integer({ min: 1, max: 64 })
-    .default(1)
-    .meta({
-      description:
-        "Worker processes of the proxy. Each needs about one core and, with a database, 1 GB.",
-      examples: [1, 4],
-    }),
-  protect: boolean()
-    .default(true)
-    .meta({
-      description:
-        "Protect the database and the salt key: `pulumi destroy` and a replacement are refused.",
-      examples: [true],
-    }),
-});
-
-const Deployment = z.discriminatedUnion("topology", [LocalDeployment]);
-
-const identifier = z.string().regex(
-  // PostgreSQL's own databases, its superuser and everything in pg_ are taken.
-  /^(?!pg_|postgres$|template[01]$)[a-z_][a-z0-9_]{0,62}$/,
-  "must be a free PostgreSQL name: small letters, digits and _, at most 63, not starting with a digit or pg_",
-);
-
-const EmbeddedDatabase = z.strictObject({
-  kind: z
-    .literal("embedded")
-    .default("embedded")
-    .meta({ description: "A PostgreSQL server that belongs to this stack." }),
-  port: port()
-    .default(5433)
-    .meta({ description: "Port of PostgreSQL on 127.0.0.1.", examples: [5433] }),
-  name: identifier
-    .default("litellm")
-    .meta({ description: "Name of the database. Changing it replaces the database." }),
-  role: identifier.default("litellm").meta({ description: "Role that the proxy logs in with." }),
-  connectionLimit: integer({ min: 1, max: 1000 })
-    .default(10)
-    .meta({
-      description:
-        "Connections that each worker opens at most: LiteLLM's `database_connection_pool_limit`.",
-      examples: [10],
-    }),
-});
-
-const NoDatabase = z.strictObject({
-  kind: z.literal("none").meta({
-    description: "No database: the master key is the only key. One can be added later.",
-  }),
-});
-
-const Database = z.discriminatedUnion("kind", [EmbeddedDatabase, NoDatabase]);
 
 const passThrough = z.record(z.string(), z.unknown());
 
@@ -110,6 +51,10 @@ export const PlainSettings = z.strictObject({
       examples: [{ local: "http://127.0.0.1:11434", smarthome: "http://smarthome01.local:11434" }],
     }),
   models: z.array(Model).min(1).meta({ description: "The models that the gateway offers." }),
+  allowNonRegisteredModels: boolean().default(false).meta({
+    description:
+      "Offer models that are not listed too, by LiteLLM's own names such as `openai/gpt-5`, with the keys that are set.",
+  }),
   routerSettings: passThrough.default({}).meta({
     description: "LiteLLM's `router_settings`, under LiteLLM's own names.",
     examples: [{ routing_strategy: "simple-shuffle", num_retries: 2 }],
@@ -153,10 +98,6 @@ export const PlainSettings = z.strictObject({
     .meta({ description: "What LiteLLM logs (LITELLM_LOG). Default: LiteLLM's own." }),
 });
 
-/** How the deployment's shape is chosen; a variant for each topology. */
-export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
-/** Where the proxy's data is; a variant for each kind. */
-export type DatabaseSettings = DeepReadonly<z.output<typeof Database>>;
 /** Sections of LiteLLM's own settings, under LiteLLM's own names. */
 type PassThrough = Readonly<Record<string, unknown>>;
 
@@ -167,6 +108,7 @@ export interface Settings {
   /** Base URLs by name; models that use them carry the URL already. */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly models: readonly ModelDefinition[];
+  readonly allowNonRegisteredModels: boolean;
   readonly routerSettings: PassThrough;
   readonly litellmSettings: PassThrough;
   readonly generalSettings: PassThrough;
@@ -227,9 +169,11 @@ export function parseSettings(raw: RawConfig): Settings {
     return checked.data;
   };
   const deployment = read("deployment", shape.deployment);
+  plain["database"] = withDefaultKind(plain["database"], deployment?.topology);
   const database = read("database", shape.database);
   const endpoints = read("endpoints", shape.endpoints);
   const models = readModels(raw, plain["models"], issues);
+  const allowNonRegisteredModels = read("allowNonRegisteredModels", shape.allowNonRegisteredModels);
   const routerSettings = read("routerSettings", shape.routerSettings);
   const litellmSettings = read("litellmSettings", shape.litellmSettings);
   const generalSettings = read("generalSettings", shape.generalSettings);
@@ -239,8 +183,8 @@ export function parseSettings(raw: RawConfig): Settings {
   const logLevel = read("logLevel", shape.logLevel);
 
   const inconsistencies = checkConsistency({
-    proxyPort: deployment?.proxyPort,
-    databasePort: database?.kind === "embedded" ? database.port : undefined,
+    deployment,
+    database,
     endpoints,
     models,
     modelNames: readModelNames(plain["models"]),
@@ -261,6 +205,7 @@ export function parseSettings(raw: RawConfig): Settings {
     deployment === undefined ||
     database === undefined ||
     endpoints === undefined ||
+    allowNonRegisteredModels === undefined ||
     routerSettings === undefined ||
     litellmSettings === undefined ||
     generalSettings === undefined ||
@@ -284,6 +229,7 @@ export function parseSettings(raw: RawConfig): Settings {
         endpoints,
       ),
     ),
+    allowNonRegisteredModels,
     routerSettings: coercePassThrough("router_settings", routerSettings),
     litellmSettings: coercePassThrough("litellm_settings", litellmSettings),
     generalSettings: coercePassThrough("general_settings", generalSettings),
@@ -293,6 +239,17 @@ export function parseSettings(raw: RawConfig): Settings {
     logLevel,
     secretNames: [...secrets.names].sort(),
   };
+}
+
+/** Without a kind: the server that belongs to the stack, which is another kind for each topology. */
+function withDefaultKind(
+  database: unknown,
+  topology: DeploymentSettings["topology"] | undefined,
+): unknown {
+  if (topology !== "single-host") return database;
+  if (database === undefined) return { kind: "managed" };
+  if (typeof database !== "object" || database === null || "kind" in database) return database;
+  return { kind: "managed", ...database };
 }
 
 /** Objects and lists are stored as JSON; a text that is none stays one and fails as such. */

@@ -8,6 +8,7 @@ import type { Settings } from "../stacks/settings.ts";
 /** What the file depends on. */
 export type LitellmConfigInput = Pick<
   Settings,
+  | "allowNonRegisteredModels"
   | "database"
   | "generalSettings"
   | "litellmSettings"
@@ -36,7 +37,13 @@ export function requiredEnvironment(input: LitellmConfigInput): string[] {
 
 function buildConfig(input: LitellmConfigInput): Json {
   return {
-    model_list: input.models.map(buildModel),
+    model_list: [
+      ...input.models.map(buildModel),
+      // Any model by LiteLLM's own name: https://docs.litellm.ai/docs/wildcard_routing
+      ...(input.allowNonRegisteredModels
+        ? [{ model_name: "*", litellm_params: { model: "*" } }]
+        : []),
+    ],
     router_settings: buildRouterSettings(input),
     litellm_settings: {
       // One log line is one JSON object: what log collectors expect.
@@ -46,7 +53,7 @@ function buildConfig(input: LitellmConfigInput): Json {
     },
     general_settings: {
       master_key: environmentReference("LITELLM_MASTER_KEY"),
-      ...(input.database.kind === "embedded" && {
+      ...("connectionLimit" in input.database && {
         database_connection_pool_limit: input.database.connectionLimit,
       }),
       // Models stored in the database would be a second truth beside the settings.

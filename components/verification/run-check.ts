@@ -54,8 +54,10 @@ function describeCheck(check: Check): string {
       return "database accepts the proxy's credentials";
     case "schema":
       return "database schema is complete";
+    case "connections":
+      return "database allows enough connections";
     case "models":
-      return "models are those planned";
+      return check.exact ? "models are those planned" : "models are offered";
     case "chat":
       return `chat with ${check.model}${check.stream ? ", streamed" : ""}`;
     case "embedding":
@@ -85,8 +87,10 @@ async function observe(check: Check, target: CheckTarget): Promise<string> {
       return query(target, "SELECT current_user || ' in ' || current_database() AS seen");
     case "schema":
       return observeSchema(target);
+    case "connections":
+      return observeConnections(target, check.needed);
     case "models":
-      return observeModels(target, check.names);
+      return observeModels(target, check);
     case "chat":
       return check.stream
         ? streamChat(target, check.model)
@@ -105,7 +109,7 @@ async function observe(check: Check, target: CheckTarget): Promise<string> {
       await call(target, "/key/list?size=1");
       return "may manage keys";
     case "spend-log":
-      return observeSpendLog(target, check.model);
+      return observeSpendLog(target, check);
     default:
       return check satisfies never;
   }
@@ -165,11 +169,24 @@ async function observeSchema(target: CheckTarget): Promise<string> {
   return query(target, "SELECT count(*) || ' migrations' AS seen FROM _prisma_migrations");
 }
 
-async function observeModels(target: CheckTarget, names: readonly string[]): Promise<string> {
+async function observeConnections(target: CheckTarget, needed: number): Promise<string> {
+  const seen = await query(target, "SELECT current_setting('max_connections') AS seen");
+  if (Number(seen) < needed) {
+    throw new Error(
+      `the server allows ${seen}, the proxy may open ${needed}; allow more there, or have it open fewer: pulumi config set --path database.connectionLimit <number>`,
+    );
+  }
+  return `${seen}, of which ${needed} may be needed`;
+}
+
+async function observeModels(
+  target: CheckTarget,
+  { names, exact }: { readonly names: readonly string[]; readonly exact: boolean },
+): Promise<string> {
   const { data } = (await call(target, "/v1/models")) as { data: { id: string }[] };
   const offered = [...new Set(data.map((model) => model.id))].sort();
   const missing = names.filter((name) => !offered.includes(name));
-  const extra = offered.filter((name) => !names.includes(name));
+  const extra = exact ? offered.filter((name) => !names.includes(name)) : [];
   if (missing.length > 0 || extra.length > 0) {
     throw new Error(
       [
@@ -180,7 +197,7 @@ async function observeModels(target: CheckTarget, names: readonly string[]): Pro
         .join("; "),
     );
   }
-  return offered.join(", ");
+  return exact ? offered.join(", ") : `${names.join(", ")} and any other`;
 }
 
 const chatBody = (model: string): object => ({
@@ -242,13 +259,14 @@ async function expectRefusal(
   }
 }
 
-async function observeSpendLog(target: CheckTarget, model: string): Promise<string> {
-  // LiteLLM writes its spend log in batches, every ten seconds by default.
-  const DEADLINE_MILLISECONDS = 60_000;
+async function observeSpendLog(
+  target: CheckTarget,
+  { model, deadlineSeconds }: { readonly model: string; readonly deadlineSeconds: number },
+): Promise<string> {
   const POLL_MILLISECONDS = 500;
   const { id } = await chat(target, model);
   const path = `/spend/logs?request_id=${encodeURIComponent(id)}`;
-  const deadline = Date.now() + DEADLINE_MILLISECONDS;
+  const deadline = Date.now() + deadlineSeconds * 1000;
   while (Date.now() < deadline) {
     const rows = (await call(target, path)) as unknown[];
     if (rows.length > 0) {
@@ -257,7 +275,7 @@ async function observeSpendLog(target: CheckTarget, model: string): Promise<stri
     await sleep(POLL_MILLISECONDS);
   }
   throw new Error(
-    `the request did not appear within ${DEADLINE_MILLISECONDS / 1000} seconds; look for "update_spend" in the proxy's log`,
+    `the request did not appear within ${deadlineSeconds} seconds; look for "update_spend" in the proxy's log`,
   );
 }
 
@@ -265,7 +283,7 @@ async function observeSpendLog(target: CheckTarget, model: string): Promise<stri
 async function query(target: CheckTarget, sql: string): Promise<string> {
   const { Client } = (await import("pg")).default;
   const client = new Client({
-    connectionString: target.databaseUrl,
+    connectionString: withLibpqModes(target.databaseUrl ?? ""),
     connectionTimeoutMillis: 10_000,
   });
   // A connection that breaks after it was made must not end the program.
@@ -277,6 +295,11 @@ async function query(target: CheckTarget, sql: string): Promise<string> {
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** `sslmode=require` means what it means to PostgreSQL: encrypted, whatever the certificate. */
+function withLibpqModes(url: string): string {
+  return url.includes("sslmode=") ? `${url}&uselibpqcompat=true` : url;
 }
 
 const quote = (text: string): string =>

@@ -63,7 +63,7 @@ eval "$prisma"
 # LiteLLM, in a process group of its own; the plain `litellm` command would show the
 # database's password in the process list.
 set -m
-"$python" "$here/../../components/provider/litellm/start-litellm.py" "$@" >"$STACK/litellm.log" 2>&1 &
+"$python" "$here/../../templates/start-litellm.py" "$@" >"$STACK/litellm.log" 2>&1 &
 litellm=$!
 set +m
 wait "$litellm" || status=$?

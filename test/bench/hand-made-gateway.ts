@@ -8,7 +8,8 @@ import { observeCircumstances } from "../../components/circumstances.ts";
 import { inheritedEnvironment } from "../../components/provider/host/process.ts";
 import { pythonEnvironment } from "../../components/provider/host/python-environment.ts";
 import { findUv } from "../../components/provider/host/uv.ts";
-import { type EmbeddedDatabasePlan, type Plan, planDeployment } from "../../stacks/plan.ts";
+import { planLocal } from "../../stacks/local-plan.ts";
+import type { EmbeddedDatabasePlan, LocalPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
 import { findFreePort } from "../support/ports.ts";
 import type { BenchmarkedGateway, Endpoint } from "./benchmark.ts";
@@ -47,16 +48,17 @@ export class HandMadeGateway implements BenchmarkedGateway {
     const folder = mkdtempSync(join(tmpdir(), "by hand "));
     // Root's PostgreSQL runs as another user, who must be able to come here.
     chmodSync(folder, 0o755);
+    const { server } = database;
     const files = {
       [plan.proxy.configFile]: plan.proxy.config,
-      [database.configurationFile]: database.configuration,
-      [database.hbaFile]: database.hba,
+      [server.configurationFile]: server.configuration,
+      [server.hbaFile]: server.hba,
     };
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       writeFileSync(join(folder, path), text);
     }
-    const endpoint = { url: plan.proxy.url, masterKey: secrets.masterKey };
+    const endpoint = { url: plan.proxyUrl, masterKey: secrets.masterKey };
     return new HandMadeGateway(folder, endpoint, plan.proxy.arguments, environment);
   }
 
@@ -98,7 +100,7 @@ function generateSecrets() {
   };
 }
 
-async function planGateway(masterKey: string): Promise<Plan> {
+async function planGateway(masterKey: string): Promise<LocalPlan> {
   const settings = parseSettings({
     plain: {
       deployment: { topology: "local", proxyPort: await findFreePort() },
@@ -107,11 +109,13 @@ async function planGateway(masterKey: string): Promise<Plan> {
     },
     secret: { masterKey },
   });
-  return planDeployment(settings, observeCircumstances("by-hand"));
+  const { deployment } = settings;
+  if (deployment.topology !== "local") throw new Error("the comparison is with topology local");
+  return planLocal(settings, deployment, observeCircumstances("by-hand", settings));
 }
 
 async function composeEnvironment(
-  { folder, proxy }: Plan,
+  { folder, proxy }: LocalPlan,
   database: EmbeddedDatabasePlan,
   secrets: Readonly<Record<string, string>>,
 ): Promise<NodeJS.ProcessEnv> {
@@ -129,19 +133,18 @@ async function composeEnvironment(
     ...Object.fromEntries(
       Object.entries(proxy.secretVariables).map(([variable, name]) => [variable, secrets[name]]),
     ),
-    UI_USERNAME: proxy.uiUsername,
     STACK: folder,
     NODE: process.execPath,
     UV: uv.program,
     PYTHON_VERSION: pythonVersion,
     REQUIREMENTS: LOCK_FILE,
-    POSTGRESQL: join(CHECKOUT, database.distribution),
-    POSTGRESQL_USER: database.serverUser ?? "",
-    DATABASE_PORT: String(database.port),
+    POSTGRESQL: join(CHECKOUT, database.server.distribution),
+    POSTGRESQL_USER: database.server.serverUser ?? "",
+    DATABASE_PORT: String(database.server.port),
     DATABASE_NAME: database.name,
     DATABASE_ROLE: database.role,
     DATABASE_PASSWORD: secrets["databasePassword"],
-    SUPERUSER: database.superuser,
+    SUPERUSER: database.admin.user,
     SUPERUSER_PASSWORD: secrets["superuserPassword"],
   };
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, test } from "vitest";
 
-import { Gateway } from "../../components/gateway.ts";
+import { createGateway } from "../../components/gateway.ts";
 import { planDeployment } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
 import { isSecret, record, type Registration, revealSecret } from "../support/mock-engine.ts";
@@ -30,12 +30,13 @@ function deploy(plain: object = {}, given: Record<string, string> = {}): Promise
     platform: "linux-x64",
     requirementsSha256: "0".repeat(64),
     serverUser: undefined,
+    files: {},
   });
   const secrets = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, pulumi.secret(value)]),
   );
   return record(
-    () => new Gateway("gateway", { plan, secrets }),
+    () => createGateway("gateway", { plan, secrets, migrationAttempt: 1 }),
     ({ type, name }) => OUTPUTS[type]?.(name) ?? {},
   );
 }

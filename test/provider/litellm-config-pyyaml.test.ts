@@ -27,7 +27,8 @@ function readWithPyYaml(texts: readonly string[]): unknown[] {
 
 function render(metadata: unknown, modelName = "hello"): string {
   const input: LitellmConfigInput = {
-    database: { kind: "none" },
+    allowNonRegisteredModels: false,
+    database: { kind: "none", discardExisting: false },
     requestTimeoutSeconds: 600,
     models: [
       {

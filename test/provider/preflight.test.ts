@@ -7,35 +7,36 @@ import { join, resolve } from "node:path";
 
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { findObstacles } from "../../components/preflight.ts";
-import { type Plan, planDeployment } from "../../stacks/plan.ts";
+import { findObstacles } from "../../components/preflight/this-machine.ts";
+import type { LocalDeploymentSettings } from "../../stacks/deployment-settings.ts";
+import { planLocal } from "../../stacks/local-plan.ts";
+import type { EmbeddedDatabasePlan, LocalPlan, PostgresProcessPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
 import { findFreePort } from "../support/ports.ts";
 
 const isRoot = process.getuid?.() === 0;
 
 let folder: string;
-let plan: Plan;
+let plan: LocalPlan;
 const mounts: string[] = [];
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "preflight "));
-  const whole = planDeployment(
-    parseSettings({
-      plain: {
-        deployment: { topology: "local", proxyPort: await findFreePort() },
-        database: { kind: "embedded", port: await findFreePort() },
-        models: [{ name: "hello", provider: "mock" }],
-      },
-      secret: {},
-    }),
-    {
-      stack: "test",
-      platform: `${process.platform}-${process.arch}`,
-      requirementsSha256: "0".repeat(64),
-      serverUser: undefined,
+  const settings = parseSettings({
+    plain: {
+      deployment: { topology: "local", proxyPort: await findFreePort() },
+      database: { kind: "embedded", port: await findFreePort() },
+      models: [{ name: "hello", provider: "mock" }],
     },
-  );
+    secret: {},
+  });
+  const whole = planLocal(settings, settings.deployment as LocalDeploymentSettings, {
+    stack: "test",
+    platform: `${process.platform}-${process.arch}`,
+    requirementsSha256: "0".repeat(64),
+    serverUser: undefined,
+    files: {},
+  });
   plan = { ...whole, folder: join(folder, "stack") };
 });
 
@@ -55,10 +56,10 @@ const mountSmallDisk = (options: string): string => {
   return place;
 };
 
-const withDatabase = (changes: object): Plan => ({
-  ...plan,
-  database: { ...plan.database, ...changes },
-});
+const withServer = (changes: Partial<PostgresProcessPlan>): LocalPlan => {
+  const database = plan.database as EmbeddedDatabasePlan;
+  return { ...plan, database: { ...database, server: { ...database.server, ...changes } } };
+};
 
 test("finds nothing where all is well", async () => {
   expect(await findObstacles(plan)).toEqual([]);
@@ -80,13 +81,13 @@ test("finds data of another major version", async () => {
   const dataDirectory = join(folder, "data");
   mkdirSync(dataDirectory);
   writeFileSync(join(dataDirectory, "PG_VERSION"), "15\n");
-  expect(await findObstacles(withDatabase({ dataDirectory }))).toEqual([
+  expect(await findObstacles(withServer({ dataDirectory }))).toEqual([
     `${dataDirectory} holds data of PostgreSQL 15, and this deployment runs PostgreSQL 17; dump it with PostgreSQL 15, or set it aside: mv '${dataDirectory}' '${dataDirectory}.15'`,
   ]);
 });
 
 test("finds that PostgreSQL is not installed for this platform", async () => {
-  const [obstacle] = await findObstacles(withDatabase({ distribution: "node_modules/nowhere" }));
+  const [obstacle] = await findObstacles(withServer({ distribution: "node_modules/nowhere" }));
   expect(obstacle).toBe(
     `PostgreSQL for this platform is not installed (${resolve("node_modules/nowhere/bin/postgres")}); install it: npm ci, or do without: pulumi config set --path database.kind none`,
   );

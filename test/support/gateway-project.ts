@@ -13,11 +13,14 @@ export class GatewayProject {
   readonly pulumi: PulumiProject;
   readonly proxyPort: number;
   readonly databasePort: number;
+  /** What the names of this project's containers, networks and volumes begin with. */
+  readonly namePrefix: string;
 
   private constructor(pulumi: PulumiProject, proxyPort: number, databasePort: number) {
     this.pulumi = pulumi;
     this.proxyPort = proxyPort;
     this.databasePort = databasePort;
+    this.namePrefix = `litellm-test-${proxyPort}`;
   }
 
   static async create(): Promise<GatewayProject> {
@@ -37,6 +40,26 @@ export class GatewayProject {
     // Root's PostgreSQL runs as another user, who must be able to come here.
     chmodSync(dirname(pulumi.folder), 0o755);
     return new GatewayProject(pulumi, await findFreePort(), await findFreePort());
+  }
+
+  /** Settings of a small gateway in containers, on ports and with names of its own, changed by `changes`. */
+  configureContainers(changes: Config = {}): void {
+    const { deployment = {}, database = {}, ...others } = changes as Record<string, object>;
+    this.configure({
+      deployment: {
+        topology: "single-host",
+        namePrefix: this.namePrefix,
+        proxyPort: this.proxyPort,
+        workers: 1,
+        protect: false,
+        ...deployment,
+      },
+      database:
+        "kind" in database && database.kind !== "managed"
+          ? database
+          : { kind: "managed", port: this.databasePort, keepVolume: false, ...database },
+      ...others,
+    });
   }
 
   /** Settings of a small local gateway on ports of its own, changed by `changes`. */

@@ -35,7 +35,7 @@ export async function record(
     "test",
     false,
   );
-  program();
+  await program();
   await pulumi.runtime.disconnect();
   return registrations;
 }

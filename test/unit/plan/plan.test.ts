@@ -3,11 +3,14 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
+import { EMBEDDED_POSTGRES_MAJOR_VERSION } from "../../../stacks/local-plan.ts";
 import {
   type Circumstances,
-  EMBEDDED_POSTGRES_MAJOR_VERSION,
+  type LocalPlan,
   planDeployment,
+  type SingleHostPlan,
 } from "../../../stacks/plan.ts";
+import { MIGRATION_SCRIPT, START_SCRIPT } from "../../../stacks/single-host-plan.ts";
 import { parseSettings } from "../../../stacks/settings.ts";
 import { requiredEnvironment } from "../../../templates/litellm-config.ts";
 
@@ -16,14 +19,19 @@ const circumstances: Circumstances = {
   platform: "linux-x64",
   requirementsSha256: "0".repeat(64),
   serverUser: undefined,
+  files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
 };
 
 const mock = { name: "hello", provider: "mock" };
-const plan = (plain: object, secret: object = {}, changes: Partial<Circumstances> = {}) =>
+const planAny = (plain: object, secret: object = {}, changes: Partial<Circumstances> = {}) =>
   planDeployment(parseSettings({ plain: { models: [mock], ...plain }, secret: { ...secret } }), {
     ...circumstances,
     ...changes,
   });
+const plan = (...parameters: Parameters<typeof planAny>): LocalPlan =>
+  planAny(...parameters) as LocalPlan;
+const planDocker = (plain: object = {}, secret: object = {}): SingleHostPlan =>
+  planAny({ deployment: { topology: "single-host" }, ...plain }, secret) as SingleHostPlan;
 
 describe("a local deployment", () => {
   test("is planned whole from the smallest settings", async () => {
@@ -36,7 +44,7 @@ describe("a local deployment", () => {
     const without = plan({ database: { kind: "none" } });
     const withOne = plan({});
     expect(without.database).toEqual({ kind: "none" });
-    expect(without.proxy.url).toBe(withOne.proxy.url);
+    expect(without.proxyUrl).toBe(withOne.proxyUrl);
     expect(without.proxy.configFile).toBe(withOne.proxy.configFile);
     expect(without.proxy.secretVariables).toEqual(withOne.proxy.secretVariables);
     expect(without.checks.map(({ kind }) => kind)).toEqual([
@@ -57,7 +65,7 @@ describe("a local deployment", () => {
     const kinds = checks.map(({ kind }) => kind);
     expect(kinds).not.toContain("chat");
     expect(kinds).not.toContain("spend-log");
-    expect(checks).toContainEqual({ kind: "models", names: ["gpt"] });
+    expect(checks).toContainEqual({ kind: "models", names: ["gpt"], exact: true });
   });
 
   test("gives PostgreSQL room for every worker's pool", () => {
@@ -66,7 +74,7 @@ describe("a local deployment", () => {
       database: { kind: "embedded", connectionLimit: 20 },
     });
     expect(database).toMatchObject({
-      configuration: expect.stringContaining("max_connections = 95\n") as string,
+      server: { configuration: expect.stringContaining("max_connections = 95\n") as string },
     });
   });
 
@@ -94,6 +102,91 @@ describe("a local deployment", () => {
       OPENAI_API_KEY: "openaiApiKey",
       UI_PASSWORD: "uiPassword",
     });
+  });
+});
+
+describe("a single host", () => {
+  test("is planned whole from the smallest settings", async () => {
+    await expect(JSON.stringify(planDocker(), undefined, 2) + "\n").toMatchFileSnapshot(
+      "snapshots/single-host.json",
+    );
+  });
+
+  test("follows the number of workers with limits and connections", () => {
+    const { proxy, database, connections } = planDocker({
+      deployment: { topology: "single-host", workers: 4 },
+      database: { kind: "managed", connectionLimit: 20 },
+    });
+    expect(proxy.container).toMatchObject({ cpus: 4, memoryMegabytes: 16384 });
+    expect(connections?.total).toBe(4 * 20 + 15);
+    expect(database).toMatchObject({
+      server: {
+        container: { command: expect.arrayContaining(["max_connections=95"]) as string[] },
+      },
+    });
+  });
+
+  test("has the defaults of the production profile, and what the user sets instead", () => {
+    const config = (plain: object) =>
+      planDocker(plain).proxy.configuration.files["litellm-config.yaml"] ?? "";
+    expect(config({})).toContain("proxy_batch_write_at: 60");
+    expect(planDocker().proxy.container.variables["LITELLM_LOG"]).toBe("ERROR");
+    expect(config({ generalSettings: { proxy_batch_write_at: 5 } })).toContain(
+      "proxy_batch_write_at: 5",
+    );
+    expect(config({ deployment: { topology: "single-host", profile: "litellm" } })).not.toContain(
+      "proxy_batch_write_at",
+    );
+  });
+
+  test("keeps the password of a registry from the proxy", () => {
+    const { proxy } = planDocker(
+      {
+        deployment: {
+          topology: "single-host",
+          docker: { registries: [{ address: "r.test", username: "u", password: "pullToken" }] },
+        },
+      },
+      { secrets: { pullToken: "token-0123456789" } },
+    );
+    expect(Object.values(proxy.container.secretVariables)).not.toContain("pullToken");
+  });
+
+  test("tells Prisma to check a certificate, in Prisma's words", () => {
+    const { database, proxy } = planAny(
+      {
+        deployment: { topology: "single-host" },
+        database: {
+          kind: "external",
+          host: "postgres.test",
+          sslmode: "verify-full",
+          certificateAuthorityFile: "ca.pem",
+        },
+      },
+      { databaseAdminPassword: "admin-0123456789" },
+      { files: { ...circumstances.files, "ca.pem": "-----BEGIN CERTIFICATE-----\n" } },
+    ) as SingleHostPlan;
+    expect(database).toMatchObject({
+      admin: { sslmode: "verify-full", certificateAuthorityFile: "ca.pem" },
+      proxy: {
+        parameters: {
+          sslmode: "require",
+          sslaccept: "strict",
+          sslcert: "/etc/litellm/database-ca.pem",
+        },
+      },
+    });
+    expect(proxy.configuration.files["database-ca.pem"]).toContain("BEGIN CERTIFICATE");
+  });
+
+  test("of a URL alone makes nothing, and checks what it can", () => {
+    const { database, checks } = planDocker(
+      { database: { kind: "url" } },
+      { databaseUrl: "postgresql://u:p@db.test:5432/litellm" },
+    );
+    expect(database).toEqual({ kind: "url" });
+    expect(checks.map(({ kind }) => kind)).toEqual(expect.arrayContaining(["ready", "admin"]));
+    expect(checks.map(({ kind }) => kind)).not.toContain("schema");
   });
 });
 
@@ -162,16 +255,17 @@ describe("whatever the settings", () => {
         if (database.kind === "none") {
           return;
         }
-        expect(database.port).not.toBe(proxy.port);
-        expect(database.processName).not.toBe(proxy.processName);
+        const { server } = database;
+        expect(server.port).not.toBe(proxy.port);
+        expect(server.processName).not.toBe(proxy.processName);
         const files = [
           proxy.configFile,
           proxy.logFile,
           proxy.environmentFolder,
-          database.configurationFile,
-          database.hbaFile,
-          database.dataDirectory,
-          database.logFile,
+          server.configurationFile,
+          server.hbaFile,
+          server.dataDirectory,
+          server.logFile,
         ];
         expect(new Set(files).size).toBe(files.length);
       }),

@@ -9,6 +9,7 @@ describe("defaults", () => {
   test("a list of models is enough", () => {
     expect(parseSettings(rawConfig({ models }))).toMatchInlineSnapshot(`
       {
+        "allowNonRegisteredModels": false,
         "database": {
           "connectionLimit": 10,
           "kind": "embedded",
@@ -89,7 +90,7 @@ describe("defaults", () => {
 
   test("no database", () => {
     const settings = parseSettings(rawConfig({ models, database: { kind: "none" } }));
-    expect(settings.database).toEqual({ kind: "none" });
+    expect(settings.database).toEqual({ kind: "none", discardExisting: false });
   });
 });
 
@@ -117,7 +118,7 @@ describe("errors", () => {
     ).toMatchInlineSnapshot(`
       "invalid settings: 8 errors
 
-      deployment.topology must be "local", not "locl"
+      deployment.topology must be "local" or "single-host", not "locl"
         pulumi config set --path 'deployment.topology' local
 
       deployment.proxyPort must be at least 1024, not 80
@@ -151,7 +152,7 @@ describe("errors", () => {
         modles is no setting, did you mean "models"?
           pulumi config rm modles && pulumi config set models '[]'
 
-        colour is no setting, known are deployment, database, endpoints, models, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, secrets
+        colour is no setting, known are deployment, database, endpoints, models, allowNonRegisteredModels, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, secrets
           pulumi config rm colour
 
         deployment.proxyPort was set without --path, so it is a setting of its own, which there is none of
@@ -281,8 +282,8 @@ describe("secrets", () => {
       secrets.openaiApiKey is a setting of its own, outside secrets
         pulumi config rm --path 'secrets.openaiApiKey' && pulumi config set --secret openaiApiKey
 
-      secrets.databaseUrl would set DATABASE_URL, which the deployment sets itself; use database instead
-        pulumi config rm --path 'secrets.databaseUrl'
+      secrets.databaseUrl is a setting of its own, outside secrets
+        pulumi config rm --path 'secrets.databaseUrl' && pulumi config set --secret databaseUrl
 
       secrets.mistralAPIKey sets the environment variable MISTRAL_API_KEY, as does mistralApiKey; keep one of them
         pulumi config rm --path 'secrets.mistralAPIKey'
@@ -388,8 +389,8 @@ describe("LiteLLM's own settings", () => {
       litellmSettings.cache_params.ttl must be a number, not "soon"
         pulumi config set --path 'litellmSettings.cache_params.ttl' <value>
 
-      generalSettings.allow_non_registered_models is no key of LiteLLM 1.106.2 in general_settings, which would ignore it
-        pulumi config rm --path 'generalSettings.allow_non_registered_models'
+      generalSettings.allow_non_registered_models is set by the deployment itself; use allowNonRegisteredModels instead
+        pulumi config rm --path 'generalSettings.allow_non_registered_models' && pulumi config set allowNonRegisteredModels true
 
       generalSettings.backgroundHealthChecks is no key of LiteLLM 1.106.2 in general_settings, which would ignore it, did you mean "background_health_checks"?
         pulumi config rm --path 'generalSettings.backgroundHealthChecks' && pulumi config set --path 'generalSettings.background_health_checks' true"

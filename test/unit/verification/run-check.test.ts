@@ -46,7 +46,12 @@ describe("a check that passes", () => {
       { db: "connected" },
       '200, database "connected"',
     ],
-    [{ kind: "models", names: ["a", "b"] }, 200, { data: [{ id: "b" }, { id: "a" }] }, "a, b"],
+    [
+      { kind: "models", names: ["a", "b"], exact: true },
+      200,
+      { data: [{ id: "b" }, { id: "a" }] },
+      "a, b",
+    ],
     [CHAT, 200, { id: "1", choices: [{ message: { content: "Hi" } }] }, '"Hi"'],
     [
       { kind: "chat", model: "hello", stream: true },
@@ -85,7 +90,7 @@ describe("a check that fails", () => {
     ],
     [
       "models that differ",
-      { kind: "models", names: ["a", "b"] },
+      { kind: "models", names: ["a", "b"], exact: true },
       200,
       { data: [{ id: "b" }, { id: "c" }] },
       "missing: a; not planned: c",

@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ProxyPlan } from "../stacks/plan.ts";
+import type { LocalPlan } from "../stacks/plan.ts";
 import { DatabaseMigration, File, PrismaClient, Process, PythonEnvironment } from "./resources.ts";
+import { requireSecret } from "./secrets.ts";
 import { sha256 } from "./sha256.ts";
 
 /** Run by the environment's Python instead of the `litellm` command; its docstring says why. */
-const LAUNCHER = "components/provider/litellm/start-litellm.py";
+const LAUNCHER = "templates/start-litellm.py";
 
-export interface ProxyArgs {
-  readonly plan: ProxyPlan;
+export interface ProxyProcessArgs {
+  readonly plan: LocalPlan;
   /** Every secret that `plan.secretVariables` names. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
   /** Connection string of the proxy's database; none without a database. */
@@ -16,15 +17,16 @@ export interface ProxyArgs {
 }
 
 /** The LiteLLM proxy as a process of this machine, with its Python environment, config and schema. */
-export class Proxy extends pulumi.ComponentResource {
+export class ProxyProcess extends pulumi.ComponentResource {
   /** Base URL, once the proxy is ready. */
   readonly url: pulumi.Output<string>;
   /** Which of Prisma's engines serves the database: `native` or its stand-in `wasm`. */
   readonly prismaEngine: pulumi.Output<string>;
 
-  constructor(name: string, args: ProxyArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: ProxyProcessArgs, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:Proxy", name, {}, opts);
-    const { plan, databaseUrl } = args;
+    const { databaseUrl } = args;
+    const { proxy: plan, proxyUrl } = args.plan;
     const environment = new PythonEnvironment(
       `${name}-python`,
       {
@@ -51,7 +53,6 @@ export class Proxy extends pulumi.ComponentResource {
         command: environment.python.apply((python) => [python, LAUNCHER, ...plan.arguments]),
         environment: {
           ...plan.variables,
-          UI_USERNAME: plan.uiUsername,
           ...Object.fromEntries(
             Object.entries(plan.secretVariables).map(([variable, secret]) => [
               variable,
@@ -63,7 +64,7 @@ export class Proxy extends pulumi.ComponentResource {
         port: plan.port,
         readiness: {
           kind: "http",
-          url: `${plan.url}/health/readiness`,
+          url: `${proxyUrl}/health/readiness`,
           deadlineSeconds: plan.readyDeadlineSeconds,
         },
         stopGraceSeconds: plan.stopGraceSeconds,
@@ -79,7 +80,7 @@ export class Proxy extends pulumi.ComponentResource {
       },
     );
 
-    this.url = process.pid.apply(() => plan.url);
+    this.url = process.pid.apply(() => proxyUrl);
     this.prismaEngine = database?.engine ?? pulumi.output("none");
     this.registerOutputs({ url: this.url, prismaEngine: this.prismaEngine });
   }
@@ -122,15 +123,4 @@ function prepareDatabase(
     ),
   };
   return { engine: client.engine, migration, variables };
-}
-
-function requireSecret(
-  secrets: Readonly<Record<string, pulumi.Input<string>>>,
-  name: string,
-): pulumi.Input<string> {
-  const secret = secrets[name];
-  if (secret === undefined) {
-    throw new Error(`the plan names a secret that nobody provides: ${name}`);
-  }
-  return secret;
 }

@@ -2,31 +2,13 @@ import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-import { RunError } from "@pulumi/pulumi/errors.js";
+import type { LocalPlan, PostgresProcessPlan } from "../../stacks/plan.ts";
+import { findUser } from "../provider/host/operating-system-user.ts";
+import { describeOtherVersion, readMajorVersion } from "../provider/host/postgres-data.ts";
+import { findPortHolder, findProcess, identify } from "../provider/host/process-table.ts";
 
-import type { EmbeddedDatabasePlan, Plan } from "../stacks/plan.ts";
-import { findUser } from "./provider/host/operating-system-user.ts";
-import { describeOtherVersion, readMajorVersion } from "./provider/host/postgres-data.ts";
-import { findPortHolder, findProcess, identify } from "./provider/host/process-table.ts";
-
-/**
- * Looks for everything on this machine that would stop the deployment half way,
- * before the first resource is touched.
- *
- * @throws RunError that names all obstacles, each with what to do
- */
-export async function assertDeployable(plan: Plan): Promise<void> {
-  const obstacles = await findObstacles(plan);
-  if (obstacles.length > 0) {
-    throw new RunError(
-      `stack ${plan.stack} cannot be deployed on this machine:\n` +
-        obstacles.map((obstacle) => `  - ${obstacle}`).join("\n"),
-    );
-  }
-}
-
-/** All obstacles at once, each in a sentence that ends in what to do. */
-export async function findObstacles(plan: Plan): Promise<string[]> {
+/** Everything on this machine that would stop the deployment half way; each ends in what to do. */
+export async function findObstacles(plan: LocalPlan): Promise<string[]> {
   const { proxy, database } = plan;
   const obstacles = [
     ...checkFolder(plan.folder),
@@ -36,9 +18,9 @@ export async function findObstacles(plan: Plan): Promise<string[]> {
   ];
   if (database.kind === "embedded") {
     obstacles.push(
-      ...checkPort(database.port, "database.port", database.processName),
-      ...checkDistribution(database),
-      ...(await checkData(database)),
+      ...checkPort(database.server.port, "database.port", database.server.processName),
+      ...checkDistribution(database.server),
+      ...(await checkData(database.server)),
     );
   }
   return obstacles;
@@ -54,7 +36,7 @@ function checkFolder(folder: string): string[] {
   }
 }
 
-function checkDisk({ folder, proxy }: Plan): string[] {
+function checkDisk({ folder, proxy }: LocalPlan): string[] {
   // The Python environment takes 650 MB; a fresh database and its logs a little.
   const needed = existsSync(proxy.environmentFolder) ? 200e6 : 1.5e9;
   const { bavail, bsize } = statfsSync(nearestExisting(folder));
@@ -87,7 +69,7 @@ async function checkPython(environmentFolder: string): Promise<string[]> {
     return [];
   }
   // Loaded when needed: a preview of what is deployed already must be quick.
-  const { findUv } = await import("./provider/host/uv.ts");
+  const { findUv } = await import("../provider/host/uv.ts");
   try {
     await findUv();
     return [];
@@ -100,7 +82,7 @@ function checkDistribution({
   distribution,
   dataDirectory,
   serverUser,
-}: EmbeddedDatabasePlan): string[] {
+}: PostgresProcessPlan): string[] {
   const server = resolve(distribution, "bin/postgres");
   if (!existsSync(server)) {
     return [
@@ -121,7 +103,7 @@ function checkDistribution({
   }
 }
 
-async function checkData({ dataDirectory, majorVersion }: EmbeddedDatabasePlan): Promise<string[]> {
+async function checkData({ dataDirectory, majorVersion }: PostgresProcessPlan): Promise<string[]> {
   const found = await readMajorVersion(dataDirectory);
   return found === undefined || found === majorVersion
     ? []

@@ -1,0 +1,158 @@
+import { Container as DockerContainer } from "@pulumi/docker/container.js";
+import type { ContainerArgs } from "@pulumi/docker/container.js";
+import * as pulumi from "@pulumi/pulumi";
+
+import { type ContainerPlan, LOG_ROTATION } from "../stacks/container-plan.ts";
+import type { DockerHost } from "./docker-host.ts";
+import { requireSecret } from "./secrets.ts";
+
+export interface ContainerOptions {
+  readonly host: DockerHost;
+  /** Every secret that `plan.secretVariables` names. */
+  readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
+  readonly parent: pulumi.Resource;
+  readonly dependsOn?: pulumi.Resource[];
+  /** Beside the stack's own; another value replaces the container. */
+  readonly labels?: Readonly<Record<string, pulumi.Input<string>>>;
+}
+
+/**
+ * A container as planned. With a service it is there when the service can be used; without one, when its
+ * command has ended with success.
+ */
+export function createContainer(
+  name: string,
+  plan: ContainerPlan,
+  options: ContainerOptions,
+): DockerContainer {
+  const { host } = options;
+  return new DockerContainer(
+    name,
+    {
+      name: plan.name,
+      image: host.image(plan.image),
+      ...(plan.entrypoint !== undefined && { entrypoints: [...plan.entrypoint] }),
+      command: [...plan.command],
+      envs: formatEnvironment(plan, options.secrets),
+      labels: formatLabels({ ...host.plan.labels, ...options.labels }),
+      ...connect(plan, host),
+      ...confine(plan),
+      ...store(plan),
+      ...(plan.service === undefined ? runOnce() : keepRunning(plan.service)),
+      stopSignal: plan.stopSignal,
+      stopTimeout: plan.stopGraceSeconds,
+      // Of the provider's own stop, before it removes a container; it kills at once without.
+      destroyGraceSeconds: plan.stopGraceSeconds,
+      logDriver: "json-file",
+      logOpts: {
+        "max-file": String(LOG_ROTATION.maxFiles),
+        "max-size": `${LOG_ROTATION.maxSizeMegabytes}m`,
+      },
+    },
+    {
+      parent: options.parent,
+      provider: host.provider,
+      dependsOn: options.dependsOn ?? [],
+      // The provider would change these in its state alone.
+      replaceOnChanges: ["healthcheck", "init", "tmpfs"],
+      deleteBeforeReplace: true,
+      // What a command prints may hold a secret.
+      additionalSecretOutputs: ["containerLogs"],
+      customTimeouts: { create: "1h", update: "1h", delete: "1h" },
+    },
+  );
+}
+
+/** Texts as `NAME=value`; all of them a secret when one is. */
+function formatEnvironment(
+  { variables, secretVariables }: ContainerPlan,
+  secrets: Readonly<Record<string, pulumi.Input<string>>>,
+): pulumi.Input<string>[] {
+  const all: [string, pulumi.Input<string>][] = [
+    ...Object.entries(variables),
+    ...Object.entries(secretVariables).map(([variable, secret]): [string, pulumi.Input<string>] => [
+      variable,
+      requireSecret(secrets, secret),
+    ]),
+  ];
+  return all
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([variable, value]) => pulumi.interpolate`${variable}=${value}`);
+}
+
+export function formatLabels(labels: Readonly<Record<string, pulumi.Input<string>>>) {
+  return Object.entries(labels).map(([label, value]) => ({ label, value }));
+}
+
+/** On the stack's own network, with the Docker host by name. */
+function connect({ alias, port }: ContainerPlan, host: DockerHost): Partial<ContainerArgs> {
+  return {
+    networksAdvanced: [{ name: host.network.name, aliases: [alias] }],
+    hosts: [{ host: "host.docker.internal", ip: "host-gateway" }],
+    ...(port !== undefined && {
+      ports: [{ ip: port.address, external: port.port, internal: port.containerPort }],
+    }),
+  };
+}
+
+/** No more rights and means than planned. */
+function confine(plan: ContainerPlan): Partial<ContainerArgs> {
+  return {
+    init: plan.init,
+    readOnly: true,
+    securityOpts: ["no-new-privileges"],
+    capabilities: { adds: [...plan.capabilities], drops: ["ALL"] },
+    cpus: formatCpus(plan.cpus),
+    memory: plan.memoryMegabytes,
+    // No swap beside it.
+    memorySwap: plan.memoryMegabytes,
+    shmSize: plan.sharedMemoryMegabytes,
+  };
+}
+
+/** As Docker's provider reports it, which takes `1` for a change to `1.0`. */
+function formatCpus(cpus: number): string {
+  return Number.isInteger(cpus) ? cpus.toFixed(1) : String(cpus);
+}
+
+function store({ volumes, temporaryFolders }: ContainerPlan): Partial<ContainerArgs> {
+  return {
+    volumes: volumes.map(({ volume, folder, readOnly }) => ({
+      volumeName: volume,
+      containerPath: folder,
+      readOnly,
+    })),
+    tmpfs: Object.fromEntries(
+      Object.entries(temporaryFolders).map(([folder, megabytes]) => [
+        folder,
+        `rw,nosuid,nodev,size=${megabytes}m`,
+      ]),
+    ),
+  };
+}
+
+function keepRunning(service: NonNullable<ContainerPlan["service"]>): Partial<ContainerArgs> {
+  return {
+    restart: "unless-stopped",
+    healthcheck: {
+      tests: ["CMD", ...service.probe],
+      interval: formatDuration(service.intervalSeconds),
+      timeout: formatDuration(service.timeoutSeconds),
+      retries: service.retries,
+      startPeriod: formatDuration(service.readyDeadlineSeconds),
+      startInterval: "1s",
+    },
+    wait: true,
+    waitTimeout: service.readyDeadlineSeconds,
+  };
+}
+
+/** As Docker reports it: `300` → `5m0s`. */
+function formatDuration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
+}
+
+function runOnce(): Partial<ContainerArgs> {
+  return { restart: "no", attach: true, logs: true, mustRun: false };
+}

@@ -1,0 +1,73 @@
+import { Network } from "@pulumi/docker/network.js";
+import { Provider } from "@pulumi/docker/provider.js";
+import { RemoteImage } from "@pulumi/docker/remoteImage.js";
+import * as pulumi from "@pulumi/pulumi";
+
+import type { SingleHostPlan } from "../stacks/plan.ts";
+import { formatLabels } from "./container.ts";
+import { requireSecret } from "./secrets.ts";
+
+export interface DockerHostArgs {
+  readonly plan: Pick<SingleHostPlan, "docker" | "labels" | "network">;
+  /** Passwords of registries, by the name of the secret. */
+  readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
+}
+
+/** One Docker engine, with the network of the stack's own and the images that it needs. */
+export class DockerHost extends pulumi.ComponentResource {
+  readonly provider: Provider;
+  readonly network: Network;
+  readonly plan: DockerHostArgs["plan"];
+  readonly #name: string;
+  readonly #images = new Map<string, RemoteImage>();
+
+  constructor(name: string, args: DockerHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("litellm:index:DockerHost", name, {}, opts);
+    const { docker, labels, network } = args.plan;
+    this.#name = name;
+    this.plan = args.plan;
+    this.provider = new Provider(
+      `${name}-engine`,
+      {
+        ...(docker.host !== undefined && { host: docker.host }),
+        ...(docker.context !== undefined && { context: docker.context }),
+        ...(docker.certificateFolder !== undefined && { certPath: docker.certificateFolder }),
+        ...(docker.sshOptions.length > 0 && { sshOpts: [...docker.sshOptions] }),
+        registryAuth: docker.registries.map(({ address, username, password }) => ({
+          address,
+          username,
+          password: requireSecret(args.secrets, password),
+        })),
+        // A preview compares with the state: it must not need the engine.
+        disableDockerDaemonCheck: true,
+      },
+      { parent: this },
+    );
+    this.network = new Network(
+      `${name}-network`,
+      { name: network, driver: "bridge", labels: formatLabels(labels) },
+      { parent: this, provider: this.provider, deleteBeforeReplace: true },
+    );
+    this.registerOutputs({});
+  }
+
+  /** An image's id, once the host has it: it is pulled only where it is missing. */
+  image(reference: string): pulumi.Output<string> {
+    const known = this.#images.get(reference);
+    const image =
+      known ??
+      new RemoteImage(
+        `${this.#name}-image-${nameImage(reference)}`,
+        // Other containers may use it as well.
+        { name: reference, keepLocally: true },
+        { parent: this, provider: this.provider },
+      );
+    this.#images.set(reference, image);
+    return image.imageId;
+  }
+}
+
+/** `ghcr.io/berriai/litellm:v1.2.3` → `litellm`: the same resource for another version. */
+function nameImage(reference: string): string {
+  return /([^/:@]+)(?::[^/@]+)?(?:@.+)?$/.exec(reference)?.[1] ?? reference;
+}

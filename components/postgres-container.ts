@@ -1,0 +1,31 @@
+import { Volume } from "@pulumi/docker/volume.js";
+import type * as pulumi from "@pulumi/pulumi";
+
+import type { PostgresContainerPlan } from "../stacks/plan.ts";
+import { createContainer, formatLabels } from "./container.ts";
+import type { DockerHost } from "./docker-host.ts";
+
+export interface PostgresContainerArgs {
+  readonly plan: PostgresContainerPlan;
+  readonly host: DockerHost;
+  readonly protect: boolean;
+  readonly superuserPassword: pulumi.Input<string>;
+  readonly parent: pulumi.Resource;
+}
+
+/** Runs PostgreSQL in a container, on a volume of its own. */
+export function runPostgres(name: string, args: PostgresContainerArgs) {
+  const { plan, host, parent, protect, superuserPassword } = args;
+  const volume = new Volume(
+    `${name}-volume`,
+    { name: plan.volume, labels: formatLabels(host.plan.labels) },
+    { parent, provider: host.provider, protect, retainOnDelete: plan.keepVolume },
+  );
+  const container = createContainer(`${name}-container`, plan.container, {
+    host,
+    secrets: { superuserPassword },
+    parent,
+    dependsOn: [volume],
+  });
+  return { data: volume, server: container };
+}

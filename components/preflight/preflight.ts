@@ -1,0 +1,38 @@
+import { RunError } from "@pulumi/pulumi/errors.js";
+
+import type { Plan } from "../../stacks/plan.ts";
+import { readAbsentTarget } from "../absent-target.ts";
+import type { RecordedStack } from "./recorded-stack.ts";
+import { findTransitionObstacles } from "./transition.ts";
+
+/**
+ * Looks for everything that would stop the deployment half way or lose data,
+ * before the first resource is touched.
+ *
+ * @throws RunError that names all obstacles, each with what to do
+ */
+export async function assertDeployable(plan: Plan, recorded: RecordedStack): Promise<void> {
+  const isTargetAbsent = readAbsentTarget() !== undefined;
+  const obstacles = [
+    ...(await findTransitionObstacles(plan, recorded, isTargetAbsent)),
+    ...(isTargetAbsent ? [] : await findTargetObstacles(plan)),
+  ];
+  if (obstacles.length > 0) {
+    throw new RunError(
+      `stack ${plan.stack} cannot be deployed:\n` +
+        obstacles.map((obstacle) => `  - ${obstacle}`).join("\n"),
+    );
+  }
+}
+
+/** What stands in the way on the machine that is deployed to. Only the code of its topology is loaded. */
+async function findTargetObstacles(plan: Plan): Promise<string[]> {
+  switch (plan.topology) {
+    case "local":
+      return (await import("./this-machine.ts")).findObstacles(plan);
+    case "single-host":
+      return (await import("./docker-engine.ts")).findEngineObstacles(plan);
+    default:
+      return plan satisfies never;
+  }
+}

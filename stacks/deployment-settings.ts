@@ -1,0 +1,130 @@
+import { z } from "zod";
+
+import { image } from "./image.ts";
+import litellmKeys from "./litellm-keys.json" with { type: "json" };
+import type { DeepReadonly } from "./models.ts";
+import { boolean, integer, number, port } from "./scalars.ts";
+import { namePattern } from "./secret-names.ts";
+
+/** LiteLLM's own image of the pinned version; releases are tagged `v<version>`. */
+const LITELLM_IMAGE = `ghcr.io/berriai/litellm:v${litellmKeys.version}`;
+
+const workers = integer({ min: 1, max: 64 });
+const protect = boolean()
+  .default(true)
+  .meta({
+    description:
+      "Protect the database and the salt key: `pulumi destroy` and a replacement are refused.",
+    examples: [true],
+  });
+
+const LocalDeployment = z.strictObject({
+  topology: z
+    .literal("local")
+    .default("local")
+    .meta({ description: "Processes on this machine: no Docker, no root, no account." }),
+  proxyPort: port()
+    .default(4000)
+    .meta({ description: "Port of the gateway on 127.0.0.1.", examples: [4000] }),
+  workers: workers.default(1).meta({
+    description:
+      "Worker processes of the proxy. Each needs about one core and, with a database, 1 GB.",
+    examples: [1, 4],
+  }),
+  protect,
+});
+
+const Registry = z.strictObject({
+  address: z
+    .string()
+    .min(1)
+    .meta({ description: "Host of the registry.", examples: ["ghcr.io"] }),
+  username: z.string().min(1).meta({ description: "User name at the registry." }),
+  password: z
+    .string()
+    .regex(namePattern, "must be the name of an entry of secrets, in camelCase")
+    .meta({ description: "Name of the secret that is the password or token." }),
+});
+
+const DockerHost = z.strictObject({
+  host: z
+    .string()
+    .regex(
+      /^(unix:\/\/\/|tcp:\/\/|ssh:\/\/)\S+$/,
+      "must be unix:///path, tcp://host:port or ssh://user@host",
+    )
+    .optional()
+    .meta({
+      description:
+        "Docker engine to deploy to. Default: DOCKER_HOST, else the engine of this machine.",
+      examples: ["ssh://deploy@gateway.example.com"],
+    }),
+  context: z.string().min(1).optional().meta({
+    description:
+      "Docker context to take the engine and its TLS certificates from, instead of `host`.",
+  }),
+  certificateFolder: z.string().min(1).optional().meta({
+    description: "Folder with `ca.pem`, `cert.pem` and `key.pem` for an engine at tcp:// with TLS.",
+  }),
+  sshOptions: z
+    .array(z.string())
+    .default([])
+    .meta({
+      description: "Options for `ssh`, with a host at ssh://.",
+      examples: [["-o", "StrictHostKeyChecking=yes"]],
+    }),
+  hostname: z.string().min(1).default("127.0.0.1").meta({
+    description: "Name or address under which this machine and its users reach the Docker host.",
+  }),
+  registries: z.array(Registry).default([]).meta({ description: "Registries that want a login." }),
+});
+
+const SingleHostDeployment = z.strictObject({
+  topology: z.literal("single-host").meta({ description: "Containers on one Docker host." }),
+  docker: DockerHost.prefault({}).meta({ description: "The Docker host." }),
+  namePrefix: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9_.-]{0,40}$/,
+      "must be small letters, digits, - _ and ., at most 41 of them",
+    )
+    .optional()
+    .meta({
+      description:
+        "What the names of containers, network and volumes begin with. Default: `litellm-<stack>`.",
+    }),
+  image: image()
+    .default(LITELLM_IMAGE)
+    .meta({ description: "Image of LiteLLM.", examples: [LITELLM_IMAGE] }),
+  allowMovingTags: boolean().default(false).meta({
+    description: "Accept an image tag without a version, such as `latest`.",
+  }),
+  proxyAddress: z.union([z.ipv4(), z.ipv6()]).default("127.0.0.1").meta({
+    description:
+      "Address of the Docker host that the gateway listens on; `0.0.0.0` opens it to the network, without TLS.",
+  }),
+  proxyPort: port()
+    .default(4000)
+    .meta({ description: "Port of the gateway on the Docker host.", examples: [4000] }),
+  profile: z.enum(["production", "litellm"]).default("production").meta({
+    description: "Defaults: those of LiteLLM's production guide, or LiteLLM's own.",
+  }),
+  workers: workers.default(2).meta({
+    description: "Worker processes of the proxy: not more than the Docker host has CPUs.",
+    examples: [2, 4],
+  }),
+  cpusPerWorker: number({ above: 0 })
+    .default(1)
+    .meta({ description: "CPUs that the proxy may use, for each worker." }),
+  memoryMegabytesPerWorker: integer({ min: 1024 })
+    .default(4096)
+    .meta({ description: "Memory that the proxy may use, for each worker, in MiB." }),
+  protect,
+});
+
+/** Where the gateway runs, and how; a variant for each topology. */
+export const Deployment = z.discriminatedUnion("topology", [LocalDeployment, SingleHostDeployment]);
+
+export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
+export type LocalDeploymentSettings = Extract<DeploymentSettings, { topology: "local" }>;
+export type SingleHostDeploymentSettings = Extract<DeploymentSettings, { topology: "single-host" }>;
