@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { createGateway } from "../../components/gateway.ts";
 import { planDeployment } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
+import { MIGRATION_SCRIPT, START_SCRIPT } from "../../stacks/single-host-plan.ts";
 import { isSecret, record, type Registration, revealSecret } from "../support/mock-engine.ts";
 
 const GIVEN_KEY = "sk-given-0123456789abcdef";
@@ -18,6 +19,8 @@ const OUTPUTS: Record<string, (name: string) => object> = {
   "litellm:host:PythonEnvironment": () => ({ python: "/python", installedSha256: "0".repeat(64) }),
   "litellm:host:PrismaClient": () => ({ engine: "wasm", environment: { CHECKPOINT_DISABLE: "1" } }),
   "litellm:host:Process": () => ({ pid: 1 }),
+  "docker:index/container:Container": () => ({ exitCode: 0, containerLogs: "" }),
+  "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:0" }),
 };
 
 function deploy(plain: object = {}, given: Record<string, string> = {}): Promise<Registration[]> {
@@ -30,7 +33,7 @@ function deploy(plain: object = {}, given: Record<string, string> = {}): Promise
     platform: "linux-x64",
     requirementsSha256: "0".repeat(64),
     serverUser: undefined,
-    files: {},
+    files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
   });
   const secrets = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, pulumi.secret(value)]),
@@ -124,5 +127,76 @@ describe("a gateway", () => {
     const registrations = await deploy();
     expect(find(registrations, "salt-key").type).toBe("litellm:index:SaltKey");
     expect(isSecret(find(registrations, "salt-key").inputs["value"])).toBe(true);
+  });
+});
+
+describe("a gateway on one Docker host", () => {
+  const single = (changes: object = {}, given: Record<string, string> = {}) =>
+    deploy({ deployment: { topology: "single-host" }, ...changes }, given);
+
+  test("registers these resources", async () => {
+    expect(list(await single())).toMatchInlineSnapshot(`
+      [
+        "docker:index/container:Container gateway-database-container",
+        "docker:index/container:Container gateway-proxy-configuration",
+        "docker:index/container:Container gateway-proxy-container",
+        "docker:index/container:Container gateway-proxy-migration",
+        "docker:index/network:Network gateway-docker-network",
+        "docker:index/remoteImage:RemoteImage gateway-docker-image-litellm",
+        "docker:index/remoteImage:RemoteImage gateway-docker-image-postgres",
+        "docker:index/volume:Volume gateway-database-volume",
+        "docker:index/volume:Volume gateway-proxy-configuration-volume",
+        "litellm:index:Database gateway-database",
+        "litellm:index:DockerHost gateway-docker",
+        "litellm:index:Gateway gateway",
+        "litellm:index:GatewaySecrets gateway-secrets",
+        "litellm:index:ProxyContainer gateway-proxy",
+        "litellm:index:SaltKey salt-key",
+        "postgresql:index/database:Database gateway-database-database",
+        "postgresql:index/defaultPrivileges:DefaultPrivileges gateway-database-default-sequences",
+        "postgresql:index/defaultPrivileges:DefaultPrivileges gateway-database-default-tables",
+        "postgresql:index/grant:Grant gateway-database-grant-database",
+        "postgresql:index/grant:Grant gateway-database-grant-schema",
+        "postgresql:index/grant:Grant gateway-database-revoke-public",
+        "postgresql:index/role:Role gateway-database-role",
+        "pulumi:providers:docker gateway-docker-engine",
+        "pulumi:providers:postgresql gateway-database-admin",
+        "random:index/randomPassword:RandomPassword gateway-secrets-database-password",
+        "random:index/randomPassword:RandomPassword gateway-secrets-master-key",
+        "random:index/randomPassword:RandomPassword gateway-secrets-superuser-password",
+        "random:index/randomPassword:RandomPassword gateway-secrets-ui-password",
+        "random:index/randomPassword:RandomPassword salt-key-value",
+      ]
+    `);
+  });
+
+  test("without a database registers the same names for the rest", async () => {
+    const whole = list(await single());
+    const without = list(await single({ database: { kind: "none" } }));
+    expect(whole).toEqual(expect.arrayContaining(without));
+    expect(without.filter((entry) => /database|migration|postgres/i.test(entry))).toEqual([
+      "random:index/randomPassword:RandomPassword gateway-secrets-database-password",
+    ]);
+  });
+
+  test("gives each container the secrets that it needs, as secrets", async () => {
+    const registrations = await single({}, { openaiApiKey: "sk-proj-0123456789abcdef" });
+    const reveal = (value: unknown): unknown => (isSecret(value) ? revealSecret(value) : value);
+    const environmentOf = (name: string): string[] =>
+      (reveal(find(registrations, name).inputs["envs"]) as unknown[]).map((variable) =>
+        String(reveal(variable)),
+      );
+    expect(isSecret(find(registrations, "gateway-proxy-container").inputs["envs"])).toBe(true);
+    const names = (name: string): string[] =>
+      environmentOf(name).map((variable) => variable.split("=")[0] ?? "");
+    expect(names("gateway-proxy-container")).toEqual(
+      expect.arrayContaining(["DATABASE_URL", "LITELLM_MASTER_KEY", "OPENAI_API_KEY"]),
+    );
+    expect(names("gateway-proxy-container")).not.toContain("POSTGRES_PASSWORD");
+    expect(names("gateway-database-container")).not.toContain("OPENAI_API_KEY");
+    expect(names("gateway-proxy-migration")).not.toContain("LITELLM_MASTER_KEY");
+    expect(environmentOf("gateway-proxy-container").join("\n")).toMatch(
+      /DATABASE_URL=postgresql:\/\/litellm:.+@litellm-test-postgresql:5432\/litellm\?sslmode=disable/,
+    );
   });
 });

@@ -51,7 +51,11 @@ describe.each(["Pulumi.dev.yaml", "Pulumi.prod.yaml"])("%s", (path) => {
     const plain = Object.fromEntries(
       entries.map(([key, value]) => [key, value.replace(/^"(.*)"$/, "$1")]),
     );
-    const secret = { openaiApiKey: "sk-openai", anthropicApiKey: "sk-anthropic" };
+    const secret = {
+      openaiApiKey: "sk-openai",
+      anthropicApiKey: "sk-anthropic",
+      secrets: { upstreamApiKey: "sk-upstream" },
+    };
     expect(parseSettings({ plain, secret }).models.map(({ name }) => name)).toContain("hello");
   });
 });
