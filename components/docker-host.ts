@@ -51,7 +51,10 @@ export class DockerHost extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 
-  /** An image's id, once the host has it: it is pulled only where it is missing. */
+  /**
+   * An image's name, once the host has it: it is pulled only where it is missing, and before any
+   * container that is to be replaced by one of it has been stopped.
+   */
   image(reference: string): pulumi.Output<string> {
     const known = this.#images.get(reference);
     const image =
@@ -63,7 +66,7 @@ export class DockerHost extends pulumi.ComponentResource {
         { parent: this, provider: this.provider },
       );
     this.#images.set(reference, image);
-    return image.imageId;
+    return image.name;
   }
 }
 
