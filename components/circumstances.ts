@@ -8,7 +8,7 @@ import type { Settings } from "../stacks/settings.ts";
 import { listRequiredFiles } from "../stacks/single-host-plan.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { chooseServerUser } from "./provider/host/operating-system-user.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256 } from "../stacks/sha256.ts";
 
 /** What the plan needs to know of the machine that is deployed to: this one, or what is recorded of it. */
 export function observeCircumstances(stack: string, settings: Settings): Circumstances {

@@ -33,12 +33,12 @@ try {
 /** @param {string[]} argv */
 async function main([command, ...commandArguments]) {
   requireNode(LEAST_NODE, "");
-  const commands = listCommands();
-  if (command === undefined || !commands.includes(command)) {
+  const scripts = listScripts();
+  if (command === undefined || !scripts.some((script) => script.command === command)) {
     const problem =
       command === undefined ? "no command is given" : `there is no command "${command}"`;
     throw new Error(
-      `${problem}; there are: ${commands.map((name) => `npm run ${name}`).join(", ")}`,
+      `${problem}; there are: ${scripts.map(({ name }) => `npm run ${name}`).join(", ")}`,
     );
   }
   if (!isInstalled()) {
@@ -67,13 +67,15 @@ function requireNode(least, reason) {
   }
 }
 
-function listCommands() {
+/** npm's scripts that come here, by the command that each one gives. */
+function listScripts() {
   /** @type {unknown} */
   const manifest = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
   const { scripts } = /** @type {{ scripts: Record<string, string> }} */ (manifest);
-  return Object.values(scripts).flatMap(
-    (script) => /^node tools\/bootstrap\.mjs (\S+)$/.exec(script)?.[1] ?? [],
-  );
+  return Object.entries(scripts).flatMap(([name, line]) => {
+    const command = /^node tools\/bootstrap\.mjs (\S+)$/.exec(line)?.[1];
+    return command === undefined ? [] : [{ name, command }];
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-/** `npm run check`: formatting, lint, types, generated files and unused code; all of them, then the verdict. */
+/** `npm run check`: formatting, lint, types, generated files, workflows and unused code; all of them, then the verdict. */
 import { spawnSync } from "node:child_process";
 
 const COMMANDS: readonly (readonly [string, ...string[]])[] = [
@@ -6,6 +6,7 @@ const COMMANDS: readonly (readonly [string, ...string[]])[] = [
   ["eslint", "."],
   ["tsc", "--noEmit"],
   ["node", "tools/generate.ts", "--check"],
+  ["node", "tools/lint-workflows.ts"],
   ["knip"],
 ];
 

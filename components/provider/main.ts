@@ -3,6 +3,7 @@ import { flushCompileCache } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import manifest from "../../package.json" with { type: "json" };
+import { readAbsentTarget } from "../absent-target.ts";
 import { resources } from "./resources.ts";
 import { serve } from "./server/server.ts";
 
@@ -12,6 +13,7 @@ const provider = await serve({
   name: "litellm",
   version: manifest.version,
   definitions: resources,
+  isTargetAbsent: readAbsentTarget() !== undefined,
 });
 console.log(String(provider.port));
 

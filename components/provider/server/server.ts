@@ -32,6 +32,8 @@ export interface ProviderOptions {
   readonly name: string;
   readonly version: string;
   readonly definitions: readonly ResourceDefinition[];
+  /** The target is not this machine: never observe before an update. Default: false. */
+  readonly isTargetAbsent?: boolean;
 }
 
 export interface RunningProvider {
@@ -181,7 +183,7 @@ class Provider {
       outputs: this.#receive(request.getOlds()).plain,
     };
     const observed =
-      definition.observeBeforeUpdate === true
+      definition.observeBeforeUpdate === true && this.#options.isTargetAbsent !== true
         ? await definition.read(this.#openContext(request.getUrn()), request.getId(), {
             inputs: parseState(definition, recorded.inputs),
             outputs: recorded.outputs,

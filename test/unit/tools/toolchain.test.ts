@@ -192,7 +192,7 @@ test("refuses an origin that there is not", async () => {
 
 test("the Go module builds the CLI of package.json, and a stand-in for every plugin", () => {
   const versions = readPinnedVersions(".");
-  expect(Object.keys(versions.plugins)).toEqual(["postgresql", "random"]);
+  expect(Object.keys(versions.plugins)).toEqual(["docker", "postgresql", "random"]);
   expect(readFileSync("tools/toolchain/go.mod", "utf8")).toContain(
     `github.com/pulumi/pulumi/pkg/v3 v${versions.cli}\n`,
   );
