@@ -10,7 +10,7 @@ import {
   symlink,
   writeFile,
 } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { z } from "zod";
 
 import { findUser, type OperatingSystemUser } from "./operating-system-user.ts";
@@ -101,7 +101,10 @@ async function restoreSymlinks(folder: string): Promise<void> {
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const link = join(root, target);
     await mkdir(dirname(link), { recursive: true });
-    await symlink(join(root, source), link).catch((error: unknown) => {
+    if ((await stat(link).catch(() => undefined)) !== undefined) continue;
+    // Dangling, or not there. Relative, so that it is still right when the folder is moved.
+    await rm(link, { force: true });
+    await symlink(relative(dirname(link), join(root, source)), link).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
         throw error;
       }
