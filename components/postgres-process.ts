@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { EmbeddedDatabasePlan } from "../stacks/plan.ts";
 import { formatDatabaseUrl } from "./database-url.ts";
 import { File, PostgresCluster, Process } from "./resources.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256 } from "../stacks/sha256.ts";
 
 export interface PostgresProcessArgs {
   readonly plan: EmbeddedDatabasePlan;

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { LocalPlan } from "../stacks/plan.ts";
 import { DatabaseMigration, File, PrismaClient, Process, PythonEnvironment } from "./resources.ts";
 import { requireSecret } from "./secrets.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256 } from "../stacks/sha256.ts";
 
 /** Run by the environment's Python instead of the `litellm` command; its docstring says why. */
 const LAUNCHER = "templates/start-litellm.py";

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { isTopLevelSecret } from "./secret-names.ts";
 import { parseSettings, type RawConfig, type Settings, SettingsError } from "./settings.ts";
+import { selectProject, selectSecrets, type StoredValue } from "./stored-config.ts";
 
 /** The secrets that the user has set, by name: `openaiApiKey`, `groqApiKey` (of `secrets`), … */
 export type Secrets = Readonly<Record<string, pulumi.Output<string>>>;
@@ -29,27 +29,14 @@ const { isConfigSecret } = pulumi.runtime as typeof pulumi.runtime & {
 };
 
 function readConfig(project: string): RawConfig {
-  const plain: Record<string, unknown> = {};
-  const secret: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(pulumi.runtime.allConfig())) {
-    if (!key.startsWith(`${project}:`)) continue;
-    // A list or object with a secret anywhere in it arrives decrypted and is secret as a whole.
-    const target = isConfigSecret(key) ? secret : plain;
-    target[key.slice(project.length + 1)] = value;
-  }
-  return { plain, secret };
-}
-
-function wrapSecrets(names: readonly string[], { secret }: RawConfig): Secrets {
-  const others = secret["secrets"] === undefined ? {} : parseSecrets(secret["secrets"]);
-  return Object.fromEntries(
-    names.map((name) => {
-      const value = isTopLevelSecret(name) ? secret[name] : others[name];
-      return [name, pulumi.secret(value as string)];
-    }),
+  const stored = Object.entries(pulumi.runtime.allConfig()).map(
+    ([key, value]): [string, StoredValue] => [key, { value, secret: isConfigSecret(key) }],
   );
+  return selectProject(project, Object.fromEntries(stored));
 }
 
-function parseSecrets(value: unknown): Record<string, unknown> {
-  return (typeof value === "string" ? JSON.parse(value) : value) as Record<string, unknown>;
+function wrapSecrets(names: readonly string[], raw: RawConfig): Secrets {
+  return Object.fromEntries(
+    Object.entries(selectSecrets(names, raw)).map(([name, value]) => [name, pulumi.secret(value)]),
+  );
 }

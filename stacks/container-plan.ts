@@ -9,6 +9,8 @@ export interface ContainerPlan {
   readonly variables: Readonly<Record<string, string>>;
   /** Environment variables that carry secrets, by the name of the secret. */
   readonly secretVariables: Readonly<Record<string, string>>;
+  /** Beside the stack's own. They hold the hash of each file that the container reads at its start. */
+  readonly labels: Readonly<Record<string, string>>;
   /** Name on the stack's network, beside the container's own. */
   readonly alias: string;
   readonly port: PublishedPort | undefined;

@@ -39,6 +39,6 @@ export default async (): Promise<StackOutputs> => {
     logs: plan.logs,
     versions: { ...plan.versions, ...(prismaEngine !== undefined && { prismaEngine }) },
     checks: plan.checks,
-    verified: verify(plan.checks, { proxyUrl: gateway.url, masterKey, databaseUrl }),
+    verified: verify(plan, { proxyUrl: gateway.url, masterKey, databaseUrl }),
   };
 };

@@ -18,6 +18,7 @@ import type {
 import { applyProfile } from "./profile.ts";
 import { findMock, planArguments, planSecretVariables, planVariables } from "./proxy-plan.ts";
 import type { Settings } from "./settings.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Where a container finds the files of the stack. */
 const CONFIGURATION_FOLDER = "/etc/litellm";
@@ -142,6 +143,7 @@ function planProxy(
     command: [],
     variables: { ...WRITABLE_PATHS, LITELLM_MODE: "PRODUCTION", ...OFFLINE },
     secretVariables: databaseVariable,
+    labels: labelFiles(configuration, ["migrate-database.py", CERTIFICATE_AUTHORITY_FILE]),
     alias: "migration",
     port: undefined,
     cpus: deployment.cpusPerWorker,
@@ -177,6 +179,11 @@ function planProxy(
         ),
         ...(hasDatabase && databaseVariable),
       },
+      labels: labelFiles(configuration, [
+        CONFIG_FILE,
+        "sitecustomize.py",
+        CERTIFICATE_AUTHORITY_FILE,
+      ]),
       alias: "litellm",
       port: {
         address: deployment.proxyAddress,
@@ -201,6 +208,19 @@ function planProxy(
       stopGraceSeconds: settings.requestTimeoutSeconds + 20,
     },
   };
+}
+
+/** The hash of each of these files: another text is another label, and so another container. */
+function labelFiles(
+  { files }: ConfigurationVolumePlan,
+  names: readonly string[],
+): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const text = files[name];
+      return text === undefined ? [] : [[`litellm-gateway.${name}`, sha256(text)]];
+    }),
+  );
 }
 
 /** Where LiteLLM writes in an image whose own file system is read-only. */
@@ -307,6 +327,7 @@ function planPostgres(
         "--auth-local=scram-sha-256 --auth-host=scram-sha-256 --encoding=UTF8 --locale=C",
     },
     secretVariables: { POSTGRES_PASSWORD: "superuserPassword" },
+    labels: {},
     alias: "postgresql",
     port: { address: database.address, port: database.port, containerPort: POSTGRES_PORT },
     volumes: [

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 
 import { z } from "zod";
 
-import { sha256 } from "../../sha256.ts";
+import { sha256 } from "../../../stacks/sha256.ts";
 import { CommandError, runCommand } from "./command.ts";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";
 import { findUv } from "./uv.ts";

@@ -10,7 +10,7 @@ import {
   parseConnectionUrl,
   type ConnectionTarget,
 } from "../../../tools/prisma-engine/connection-url.ts";
-import { sha256 } from "../../sha256.ts";
+import { sha256 } from "../../../stacks/sha256.ts";
 import { CommandError, runCommand } from "../host/command.ts";
 import { findSitePackages } from "../host/python-environment.ts";
 import { PartialFailure, type OperationContext, type ResourceDefinition } from "../resource.ts";

@@ -16,7 +16,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 
 import { z } from "zod";
 
-import { sha256 } from "../../sha256.ts";
+import { sha256 } from "../../../stacks/sha256.ts";
 import { CommandError, runCommand } from "../host/command.ts";
 import { findSitePackages } from "../host/python-environment.ts";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { sha256 } from "../../sha256.ts";
+import { sha256 } from "../../../stacks/sha256.ts";
 import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({

@@ -137,6 +137,13 @@ describe("a check that fails", () => {
       failure("litellm.InternalServerError: Connection error."),
       "/v1/chat/completions answered 500: litellm.InternalServerError: Connection error. — the upstream of this model cannot be reached: check that it runs, its baseUrl, and network, VPN and firewall from where the proxy runs",
     ],
+    [
+      "a model that has just failed",
+      CHAT,
+      429,
+      failure("All deployments for selected model are in cooldown."),
+      "/v1/chat/completions answered 429: All deployments for selected model are in cooldown. — the last requests to this model failed, and LiteLLM lets it rest for some seconds; ask again after them: that answer names the cause",
+    ],
   ])("names %s and the next step", async (_name, planned, status, body, detail) => {
     expect(await check(planned, status, body)).toMatchObject({ passed: false, detail });
   });
