@@ -1,19 +1,33 @@
 /**
- * `npm run bench [-- preview up throughput] [--pairs N]`: measures the product beside a baseline,
- * all benchmarks by default, and prints a Markdown table. A goal that is missed is no error.
+ * `npm run bench [-- NAME ...] [--pairs N] [--plot FILE]`: measures the product beside a baseline, all
+ * benchmarks by default, and prints a Markdown table; draws the ratios as SVG where asked to. A goal that
+ * is missed is no error. Those with Docker need an engine: `npm run lab`.
  */
+import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
 import type { Benchmark, Comparison } from "../test/bench/benchmark.ts";
+import { dockerPreview, dockerProfile, dockerThroughput, dockerUp } from "../test/bench/docker.ts";
+import { drawRatios } from "../test/bench/plot.ts";
 import { preview } from "../test/bench/preview.ts";
 import { describeMachine, formatTable } from "../test/bench/report.ts";
 import { throughput } from "../test/bench/throughput.ts";
 import { up } from "../test/bench/up.ts";
 
-const BENCHMARKS = new Map<string, Benchmark>(Object.entries({ preview, up, throughput }));
+const BENCHMARKS = new Map<string, Benchmark>(
+  Object.entries({
+    preview,
+    up,
+    throughput,
+    "docker-preview": dockerPreview,
+    "docker-up": dockerUp,
+    "docker-throughput": dockerThroughput,
+    "docker-profile": dockerProfile,
+  }),
+);
 
-const { names, pairs } = readArguments();
+const { names, pairs, plot } = readArguments();
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
@@ -33,6 +47,9 @@ try {
   throw error;
 }
 console.log(`${formatTable(comparisons)}\n${describeMachine(loadBefore)}`);
+if (plot !== undefined) {
+  writeFileSync(plot, drawRatios(comparisons));
+}
 
 function readArguments() {
   const { values, positionals } = parse();
@@ -46,12 +63,16 @@ function readArguments() {
   return {
     names: positionals.length > 0 ? positionals : [...BENCHMARKS.keys()],
     pairs: values.pairs === undefined ? undefined : Number(values.pairs),
+    plot: values.plot,
   };
 }
 
 function parse() {
   try {
-    return parseArgs({ allowPositionals: true, options: { pairs: { type: "string" } } });
+    return parseArgs({
+      allowPositionals: true,
+      options: { pairs: { type: "string" }, plot: { type: "string" } },
+    });
   } catch (error) {
     throw new Error(`${(error as Error).message}; ${describeUsage()}`);
   }

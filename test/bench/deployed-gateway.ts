@@ -9,21 +9,31 @@ import { MODELS } from "./chat.ts";
 export class DeployedGateway implements BenchmarkedGateway {
   readonly endpoint: Endpoint;
   readonly pulumi: PulumiProject;
+  /** What the names of its containers begin with, where it has any. */
+  readonly namePrefix: string;
   #launched: Promise<void> | undefined;
 
-  private constructor(pulumi: PulumiProject, endpoint: Endpoint) {
+  private constructor(pulumi: PulumiProject, endpoint: Endpoint, namePrefix: string) {
     this.pulumi = pulumi;
+    this.namePrefix = namePrefix;
     this.endpoint = endpoint;
   }
 
-  /** Makes project, stack and settings; deploys nothing yet. */
-  static async create(): Promise<DeployedGateway> {
-    const { pulumi, ...project } = await createProject();
+  /** Makes project, stack and settings; deploys nothing yet. Default: a local gateway. */
+  static async create(
+    configure = (project: GatewayProject): void => {
+      project.configure({ models: MODELS });
+    },
+  ): Promise<DeployedGateway> {
+    const project = await GatewayProject.create();
+    const { pulumi, namePrefix } = project;
+    configure(project);
+    const url = `http://127.0.0.1:${project.proxyPort}`;
     try {
       // Given, so that a chat can be tried while `up` is still running.
       const masterKey = `sk-${randomBytes(20).toString("hex")}`;
       await pulumi.setConfig("masterKey", masterKey, { secret: true });
-      return new DeployedGateway(pulumi, { ...project, masterKey });
+      return new DeployedGateway(pulumi, { url, masterKey }, namePrefix);
     } catch (error) {
       pulumi.remove();
       throw error;
@@ -46,10 +56,4 @@ export class DeployedGateway implements BenchmarkedGateway {
     }
     this.pulumi.remove();
   }
-}
-
-async function createProject() {
-  const project = await GatewayProject.create();
-  project.configure({ models: MODELS });
-  return { pulumi: project.pulumi, url: `http://127.0.0.1:${project.proxyPort}` };
 }

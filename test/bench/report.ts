@@ -40,7 +40,8 @@ function formatSample(figures: readonly number[], unit: Comparison["unit"]): str
   return `${middle.toFixed(digits)} ${unit} (${least.toFixed(digits)}–${greatest.toFixed(digits)})`;
 }
 
-function computeRatio(gateway: readonly number[], baseline: readonly number[]): number {
+/** The median of the pairs' ratios. */
+export function computeRatio(gateway: readonly number[], baseline: readonly number[]): number {
   return median(gateway.map((figure, index) => figure / (baseline[index] ?? Number.NaN)));
 }
 

@@ -34,7 +34,8 @@ export const up: Benchmark = {
   },
 };
 
-async function measure({ signal }: BenchmarkContext, gateway: BenchmarkedGateway) {
+/** Launches the gateway until a chat is answered, and removes it. */
+export async function measure({ signal }: BenchmarkContext, gateway: BenchmarkedGateway) {
   try {
     return await time(() => waitForChat(gateway.endpoint, gateway.launch(), signal));
   } finally {
