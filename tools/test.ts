@@ -5,11 +5,16 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 
+import { dockerEngine, labEnvironment, PROBLEM_VARIABLE } from "../test/lab/environment.ts";
+import { ensureLabImages } from "../test/lab/lab.ts";
 import { ensureToolchain } from "./toolchain.ts";
 
 const RESULTS = ".toolchain/test-results.json";
+const PROJECTS_WITHOUT_DOCKER = ["unit", "components"];
 
-const { environment } = await ensureToolchain();
+const { environment: toolchain } = await ensureToolchain();
+const environment = { ...process.env, ...toolchain };
+Object.assign(environment, labEnvironment(environment), await prepareDocker());
 rmSync(RESULTS, { force: true });
 const { status } = spawnSync(
   "node_modules/.bin/vitest",
@@ -20,7 +25,7 @@ const { status } = spawnSync(
     `--outputFile.json=${RESULTS}`,
     ...process.argv.slice(2),
   ],
-  { stdio: "inherit", env: { ...process.env, ...environment } },
+  { stdio: "inherit", env: environment },
 );
 const results = JSON.parse(readFileSync(RESULTS, "utf8")) as {
   numPassedTests: number;
@@ -44,3 +49,26 @@ if (skippedInCi) {
   console.error("a test was skipped: in CI every test must run");
 }
 process.exit(status === 0 && failed === 0 && !skippedInCi ? 0 : 1);
+
+/** The images that tests run in Docker, where an engine answers; variables that say what is wrong. */
+async function prepareDocker(): Promise<Record<string, string>> {
+  const argv = process.argv.slice(2);
+  const projects = argv.flatMap((argument, index) =>
+    argument === "--project" ? [argv[index + 1] ?? ""] : [],
+  );
+  const isWithoutDocker =
+    projects.length > 0 && projects.every((name) => PROJECTS_WITHOUT_DOCKER.includes(name));
+  if (isWithoutDocker || !dockerEngine().available) {
+    return {};
+  }
+  try {
+    await ensureLabImages((line) => {
+      console.error(line);
+    });
+    return {};
+  } catch (error) {
+    const { message } = error as Error;
+    console.error(message);
+    return { [PROBLEM_VARIABLE]: `needs the lab's images: npm run lab (${message})` };
+  }
+}

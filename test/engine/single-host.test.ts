@@ -38,11 +38,12 @@ const up = async (): Promise<CommandResult> => {
 const changes = async (): Promise<string[]> =>
   (await pulumi.preview()).map((step) => `${step.op} ${nameOf(step)}`).sort();
 /** Names of the resources that would be changed in one of these ways. */
-const touched = async (how = /./): Promise<string[]> => [
-  ...new Set(
-    (await changes()).filter((step) => how.test(step)).map((step) => step.split(" ")[1] ?? ""),
-  ),
-];
+const touched = async (how = /./): Promise<string[]> =>
+  [
+    ...new Set(
+      (await changes()).filter((step) => how.test(step)).map((step) => step.split(" ")[1] ?? ""),
+    ),
+  ].sort();
 const container = (service: string): string => `${gateway.namePrefix}-${service}`;
 const inspect = async (service: string): Promise<Inspected> => {
   const [inspected] = JSON.parse(await docker(["inspect", container(service)])) as Inspected[];

@@ -34,13 +34,3 @@ it("refuses arguments that it does not know", () => {
     "error: unknown arguments; there are: npm run lab, npm run lab -- down [--all]\n",
   );
 });
-
-it("leaves an engine alone whose host the user has named", () => {
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "./tools/report-errors.mjs", "tools/lab.ts"],
-    { encoding: "utf8", env: { ...process.env, DOCKER_HOST: "unix:///nowhere/docker.sock" } },
-  );
-  expect(status).toBe(1);
-  expect(stderr).toContain("no Docker engine answers at DOCKER_HOST=unix:///nowhere/docker.sock");
-});
