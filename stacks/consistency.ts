@@ -142,6 +142,13 @@ function checkDockerHost({ deployment, secretNames }: Candidate): Issue[] {
         ),
       });
     }
+    if (isLoopback(deployment.proxyAddress)) {
+      issues.push({
+        path: ["deployment", "proxyAddress"],
+        message: `is ${deployment.proxyAddress}, which only the Docker host itself reaches; the checks ask the gateway from here`,
+        command: setCommand(["deployment", "proxyAddress"], "0.0.0.0"),
+      });
+    }
   }
   for (const [index, { password }] of docker.registries.entries()) {
     if (secretNames.has(password)) continue;

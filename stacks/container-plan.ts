@@ -39,7 +39,7 @@ interface PublishedPort {
   readonly containerPort: number;
 }
 
-export interface MountedVolume {
+interface MountedVolume {
   readonly volume: string;
   readonly folder: string;
   readonly readOnly: boolean;
