@@ -58,7 +58,7 @@ interface CommandResult {
 const NAME = "test";
 
 /** Makes a stack of a program of `programs/`. */
-export async function openStack(program: "random" | "postgresql"): Promise<TestStack> {
+export async function openStack(program: "docker" | "random" | "postgresql"): Promise<TestStack> {
   const { pulumi, environment } = await ensureToolchain();
   const folder = mkdtempSync(join(tmpdir(), `conformance ${program} `));
   const backend = join(folder, "backend");

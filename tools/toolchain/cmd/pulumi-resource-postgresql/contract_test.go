@@ -8,11 +8,17 @@ import (
 )
 
 func TestServesTheSDK(t *testing.T) {
-	absent := contract.Check(t, "@pulumi/postgresql", info())
+	differences, absent := contract.Compare(t, "@pulumi/postgresql", contract.Schema(t, info()))
+	for _, difference := range differences {
+		t.Error(difference)
+	}
 	// What a gateway has no use for. The engine refuses them by name.
 	known := []string{
 		"postgresql:index/defaultPrivileg:DefaultPrivileg", // the former name of DefaultPrivileges
 		"postgresql:index/function:Function",
+		"postgresql:index/getSchemas:getSchemas",
+		"postgresql:index/getSequences:getSequences",
+		"postgresql:index/getTables:getTables",
 		"postgresql:index/physicalReplicationSlot:PhysicalReplicationSlot",
 		"postgresql:index/publication:Publication",
 		"postgresql:index/replicationSlot:ReplicationSlot",

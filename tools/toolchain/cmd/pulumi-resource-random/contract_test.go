@@ -7,7 +7,11 @@ import (
 )
 
 func TestServesTheSDK(t *testing.T) {
-	if absent := contract.Check(t, "@pulumi/random", info()); len(absent) > 0 {
+	differences, absent := contract.Compare(t, "@pulumi/random", contract.Schema(t, info()))
+	for _, difference := range differences {
+		t.Error(difference)
+	}
+	if len(absent) > 0 {
 		t.Errorf("the plugin lacks %v", absent)
 	}
 }

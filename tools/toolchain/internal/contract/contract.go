@@ -1,6 +1,6 @@
-// Package contract compares a plugin with the npm SDK that it serves. The SDK is the
-// contract: each property that it sends or expects exists in the plugin under the
-// same name, and no other; and so does each resource's token.
+// Package contract compares a plugin with the npm SDK that it serves. The typings of
+// the SDK are the contract: what a program can give and get has the same name and the
+// same type in the plugin, nested properties too, and the plugin has nothing else.
 package contract
 
 import (
@@ -8,85 +8,93 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
-	"github.com/pulumi/pulumi-terraform-bridge/v3/pkg/tfbridge"
-
-	"litellm-gateway/toolchain/internal/strict"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
 )
 
-// nodeModules is where npm put the SDKs, as seen from a folder below cmd.
-const nodeModules = "../../../../node_modules"
+// nodeModules is where npm put the SDKs, as seen from a folder below cmd, where a test
+// begins.
+var nodeModules, _ = filepath.Abs("../../../../node_modules")
 
-var (
-	sdkProperty = regexp.MustCompile(`resourceInputs\["(\w+)"\]`)
-	sdkToken    = regexp.MustCompile(`__pulumiType = '([^']+)'`)
-)
+var sdkToken = regexp.MustCompile(`(?:__pulumiType = '|runtime\.invoke\(")([\w:/]+)`)
 
-// SDK is what one file of an npm SDK says about a resource.
-type SDK struct {
-	Token      string
-	Properties []string
-}
-
-// ReadSDK reads every resource of an npm SDK, by token. It fails where the SDK is not
-// installed.
-func ReadSDK(t *testing.T, npmPackage string) map[string]SDK {
+// Compare lists where a resource, a function or the configuration of a plugin differs
+// from the SDK, and the tokens of the SDK that the plugin does not have, sorted.
+func Compare(t *testing.T, npmPackage string, plugin schema.PackageSpec) (differences, absent []string) {
 	t.Helper()
 	folder := filepath.Join(nodeModules, filepath.FromSlash(npmPackage))
+	tokens := readTokens(t, folder)
+	sdk := readTypings(t, folder)
+	given, got := shape{types: plugin.Types}, shape{types: plugin.Types, isOutput: true}
+
+	differences = diff(plugin.Name, sdk.lines("ProviderArgs"),
+		given.lines(t, plugin.Provider.InputProperties, plugin.Provider.RequiredInputs))
+	served := []string{plugin.Name}
+	for token, resource := range plugin.Resources {
+		name := nameOf(token)
+		differences = append(differences, diff(token+", given", sdk.lines(name+"Args"),
+			given.lines(t, resource.InputProperties, resource.RequiredInputs))...)
+		differences = append(differences, diff(token+", got", sdk.lines(name),
+			got.lines(t, resource.Properties, resource.Required))...)
+		served = append(served, token)
+	}
+	for token, function := range plugin.Functions {
+		if strings.HasPrefix(token, "pulumi:") {
+			continue // the bridge's own
+		}
+		name := nameOf(token)
+		name = strings.ToUpper(name[:1]) + name[1:]
+		differences = append(differences, diff(token+", given", sdk.lines(name+"Args"),
+			given.lines(t, function.Inputs.Properties, function.Inputs.Required))...)
+		differences = append(differences, diff(token+", got", sdk.lines(name+"Result"),
+			got.lines(t, function.Outputs.Properties, function.Outputs.Required))...)
+		served = append(served, token)
+	}
+	slices.Sort(differences)
+	return differences, without(tokens, served)
+}
+
+// readTokens lists the resources and functions of an npm SDK, sorted. It fails where
+// the SDK is not installed.
+func readTokens(t *testing.T, folder string) []string {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(files) == 0 {
-		t.Fatalf("%s is not installed in %s; run: npm ci", npmPackage, folder)
+		t.Fatalf("there is no npm package in %s; run: npm ci", folder)
 	}
-	found := map[string]SDK{}
+	var found []string
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		token := sdkToken.FindSubmatch(source)
-		if token == nil {
-			continue
+		for _, match := range sdkToken.FindAllSubmatch(source, -1) {
+			found = append(found, string(match[1]))
 		}
-		var properties []string
-		for _, match := range sdkProperty.FindAllSubmatch(source, -1) {
-			properties = append(properties, string(match[1]))
-		}
-		slices.Sort(properties)
-		found[string(token[1])] = SDK{Token: string(token[1]), Properties: slices.Compact(properties)}
 	}
-	return found
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
-// Check fails where a resource of p, or its provider's configuration, differs from
-// the SDK. It returns the tokens of the SDK that p does not have.
-func Check(t *testing.T, npmPackage string, p tfbridge.ProviderInfo) (absent []string) {
-	t.Helper()
-	sdk := ReadSDK(t, npmPackage)
-	compare(t, sdk[p.Name], p.Name, strict.ConfigProperties(&p))
-	delete(sdk, p.Name)
-	for name, resource := range p.Resources {
-		token := string(resource.Tok)
-		compare(t, sdk[token], token, strict.Properties(&p, name))
-		delete(sdk, token)
+// nameOf is the last part of a token: the name of its class or function.
+func nameOf(token string) string { return token[strings.LastIndex(token, ":")+1:] }
+
+func diff(what string, sdk, plugin []string) []string {
+	var differences []string
+	for _, line := range without(sdk, plugin) {
+		differences = append(differences, what+": only the SDK has "+line)
 	}
-	for token := range sdk {
-		absent = append(absent, token)
+	for _, line := range without(plugin, sdk) {
+		differences = append(differences, what+": only the plugin has "+line)
 	}
-	slices.Sort(absent)
-	return absent
+	return differences
 }
 
-func compare(t *testing.T, sdk SDK, token string, plugin []string) {
-	t.Helper()
-	if sdk.Token == "" {
-		t.Errorf("the SDK has no resource %s", token)
-		return
-	}
-	if !slices.Equal(sdk.Properties, plugin) {
-		t.Errorf("%s:\nthe SDK has    %v\nthe plugin has %v", token, sdk.Properties, plugin)
-	}
+func without(all, some []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(some, one) })
 }

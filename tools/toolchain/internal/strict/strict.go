@@ -17,21 +17,12 @@ import (
 // RefuseUnknownProperties sets a check on every resource of p.
 func RefuseUnknownProperties(p *tfbridge.ProviderInfo) {
 	for name, r := range p.Resources {
-		r.PreCheckCallback = checkNames(string(r.Tok), Properties(p, name))
+		known := pulumiNames(p.P.ResourcesMap().Get(name).Schema(), r.Fields)
+		r.PreCheckCallback = checkNames(string(r.Tok), known)
 	}
 }
 
-// Properties lists the properties of the resource with that Terraform name, as
-// Pulumi calls them, sorted.
-func Properties(p *tfbridge.ProviderInfo, name string) []string {
-	return pulumiNames(p.P.ResourcesMap().Get(name).Schema(), p.Resources[name].Fields)
-}
-
-// ConfigProperties lists those of the provider itself.
-func ConfigProperties(p *tfbridge.ProviderInfo) []string {
-	return pulumiNames(p.P.Schema(), p.Config)
-}
-
+// pulumiNames lists properties as Pulumi calls them, sorted.
 func pulumiNames(schema shim.SchemaMap, fields map[string]*tfbridge.SchemaInfo) []string {
 	var names []string
 	schema.Range(func(key string, _ shim.Schema) bool {

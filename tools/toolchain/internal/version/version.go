@@ -4,6 +4,8 @@
 package version
 
 var (
+	// Docker is the version of @pulumi/docker.
+	Docker = "0.0.0"
 	// Random is the version of @pulumi/random.
 	Random = "0.0.0"
 	// Postgresql is the version of @pulumi/postgresql.
