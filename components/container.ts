@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { type ContainerPlan, LOG_ROTATION } from "../stacks/container-plan.ts";
 import type { DockerHost } from "./docker-host.ts";
+import { removeLeftover } from "./leftover-container.ts";
 import { requireSecret } from "./secrets.ts";
 
 export interface ContainerOptions {
@@ -12,14 +13,13 @@ export interface ContainerOptions {
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
   readonly parent: pulumi.Resource;
   readonly dependsOn?: pulumi.Resource[];
-  /** Beside the stack's own; another value replaces the container. */
+  /** Beside the stack's own and the planned ones; another value replaces the container. */
   readonly labels?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Whether a service is there when it can be used, rather than when it has been started. */
+  readonly awaitHealthy?: boolean;
 }
 
-/**
- * A container as planned. With a service it is there when the service can be used; without one, when its
- * command has ended with success.
- */
+/** A container as planned: there when it has been started, or when a command without a service has ended. */
 export function createContainer(
   name: string,
   plan: ContainerPlan,
@@ -34,11 +34,13 @@ export function createContainer(
       ...(plan.entrypoint !== undefined && { entrypoints: [...plan.entrypoint] }),
       command: [...plan.command],
       envs: formatEnvironment(plan, options.secrets),
-      labels: formatLabels({ ...host.plan.labels, ...options.labels }),
+      labels: formatLabels({ ...host.plan.labels, ...plan.labels, ...options.labels }),
       ...connect(plan, host),
       ...confine(plan),
       ...store(plan),
-      ...(plan.service === undefined ? runOnce() : keepRunning(plan.service)),
+      ...(plan.service === undefined
+        ? runOnce()
+        : keepRunning(plan.service, options.awaitHealthy ?? false)),
       stopSignal: plan.stopSignal,
       stopTimeout: plan.stopGraceSeconds,
       // Of the provider's own stop, before it removes a container; it kills at once without.
@@ -53,6 +55,7 @@ export function createContainer(
       parent: options.parent,
       provider: host.provider,
       dependsOn: options.dependsOn ?? [],
+      hooks: { beforeCreate: [() => removeLeftover(plan.name, host.plan)] },
       // The provider would change these in its state alone.
       replaceOnChanges: ["healthcheck", "init", "tmpfs"],
       deleteBeforeReplace: true,
@@ -131,7 +134,10 @@ function store({ volumes, temporaryFolders }: ContainerPlan): Partial<ContainerA
   };
 }
 
-function keepRunning(service: NonNullable<ContainerPlan["service"]>): Partial<ContainerArgs> {
+function keepRunning(
+  service: NonNullable<ContainerPlan["service"]>,
+  awaitHealthy: boolean,
+): Partial<ContainerArgs> {
   return {
     restart: "unless-stopped",
     healthcheck: {
@@ -142,8 +148,7 @@ function keepRunning(service: NonNullable<ContainerPlan["service"]>): Partial<Co
       startPeriod: formatDuration(service.readyDeadlineSeconds),
       startInterval: "1s",
     },
-    wait: true,
-    waitTimeout: service.readyDeadlineSeconds,
+    ...(awaitHealthy && { wait: true, waitTimeout: service.readyDeadlineSeconds }),
   };
 }
 

@@ -9,7 +9,7 @@ import type { PreparedDatabasePlan } from "../stacks/plan.ts";
 import { formatDatabaseUrl } from "./database-url.ts";
 
 /** A server that was started for the database, and the resource that holds its data. */
-export interface StartedServer {
+interface StartedServer {
   readonly data: pulumi.CustomResource;
   readonly server: pulumi.CustomResource;
 }
@@ -51,6 +51,8 @@ export class Database extends pulumi.ComponentResource {
           sslrootcert: admin.certificateAuthorityFile,
         }),
         superuser: admin.isSuperuser,
+        // The provider's own is 3 minutes: a server that hangs is to be an error soon.
+        connectTimeout: 20,
       },
       { parent: this },
     );
@@ -75,7 +77,8 @@ export class Database extends pulumi.ComponentResource {
         lcCollate: "C",
         lcCtype: "C",
       },
-      { ...within, protect: args.protect },
+      // Dropped before its role, which owns what is in it.
+      { ...within, protect: args.protect, dependsOn: role },
     );
     const grants = createGrants(name, plan, role, database, within);
 

@@ -4,7 +4,9 @@ import { RemoteImage } from "@pulumi/docker/remoteImage.js";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { SingleHostPlan } from "../stacks/plan.ts";
+import { readAbsentTarget } from "./absent-target.ts";
 import { formatLabels } from "./container.ts";
+import { locateEngine } from "./docker-context.ts";
 import { requireSecret } from "./secrets.ts";
 
 export interface DockerHostArgs {
@@ -26,12 +28,14 @@ export class DockerHost extends pulumi.ComponentResource {
     const { docker, labels, network } = args.plan;
     this.#name = name;
     this.plan = args.plan;
+    // A machine that only previews may have no such context: there, what is recorded stays.
+    const isAbsent = readAbsentTarget() !== undefined;
+    const { host, certificateFolder } = isAbsent ? docker : locateEngine(docker);
     this.provider = new Provider(
       `${name}-engine`,
       {
-        ...(docker.host !== undefined && { host: docker.host }),
-        ...(docker.context !== undefined && { context: docker.context }),
-        ...(docker.certificateFolder !== undefined && { certPath: docker.certificateFolder }),
+        ...(host !== undefined && { host }),
+        ...(certificateFolder !== undefined && { certPath: certificateFolder }),
         ...(docker.sshOptions.length > 0 && { sshOpts: [...docker.sshOptions] }),
         registryAuth: docker.registries.map(({ address, username, password }) => ({
           address,
@@ -41,7 +45,10 @@ export class DockerHost extends pulumi.ComponentResource {
         // A preview compares with the state: it must not need the engine.
         disableDockerDaemonCheck: true,
       },
-      { parent: this },
+      {
+        parent: this,
+        ignoreChanges: isAbsent && docker.context !== undefined ? ["host", "certPath"] : [],
+      },
     );
     this.network = new Network(
       `${name}-network`,

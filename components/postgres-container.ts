@@ -19,13 +19,23 @@ export function runPostgres(name: string, args: PostgresContainerArgs) {
   const volume = new Volume(
     `${name}-volume`,
     { name: plan.volume, labels: formatLabels(host.plan.labels) },
-    { parent, provider: host.provider, protect, retainOnDelete: plan.keepVolume },
+    {
+      parent,
+      provider: host.provider,
+      protect,
+      retainOnDelete: plan.keepVolume,
+      // Docker would replace the volume. Neither our labels nor the disk that an administrator has chosen
+      // for it, by making it beforehand, are worth the data.
+      ignoreChanges: ["driver", "driverOpts", "labels"],
+    },
   );
   const container = createContainer(`${name}-container`, plan.container, {
     host,
     secrets: { superuserPassword },
     parent,
     dependsOn: [volume],
+    // Role and database are made in it.
+    awaitHealthy: true,
   });
   return { data: volume, server: container };
 }

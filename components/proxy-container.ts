@@ -5,8 +5,9 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ConfigurationVolumePlan, SingleHostPlan } from "../stacks/plan.ts";
 import { createContainer, formatLabels } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";
+import { removeLeftover } from "./leftover-container.ts";
 import { ATTEMPT_LABEL } from "./migration-attempt.ts";
-import { sha256 } from "./sha256.ts";
+import { quoteLastLines, redact } from "./redaction.ts";
 
 export interface ProxyContainerArgs {
   readonly plan: SingleHostPlan;
@@ -19,7 +20,7 @@ export interface ProxyContainerArgs {
 
 /** The LiteLLM proxy in a container, with its configuration and the migration step before it. */
 export class ProxyContainer extends pulumi.ComponentResource {
-  /** Base URL, once the proxy is ready. */
+  /** Base URL, once the proxy has been started; the checks wait until it is ready. */
   readonly url: pulumi.Output<string>;
 
   constructor(name: string, args: ProxyContainerArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -35,20 +36,14 @@ export class ProxyContainer extends pulumi.ComponentResource {
             createContainer(`${name}-migration`, migration, {
               ...common,
               dependsOn: [files],
-              labels: {
-                ...hashFiles(configuration, ["migrate-database.py", "database-ca.pem"]),
-                [ATTEMPT_LABEL]: String(args.migrationAttempt),
-              },
+              labels: { [ATTEMPT_LABEL]: String(args.migrationAttempt) },
             }),
             secrets["databaseUrl"],
           );
     const proxy = createContainer(`${name}-container`, container, {
       ...common,
       dependsOn: [files],
-      labels: {
-        ...hashFiles(configuration, ["litellm-config.yaml", "sitecustomize.py", "database-ca.pem"]),
-        ...(migrated !== undefined && { "litellm-gateway.migration": migrated }),
-      },
+      ...(migrated !== undefined && { labels: { "litellm-gateway.migration": migrated } }),
     });
     this.url = proxy.id.apply(() => plan.proxyUrl);
     this.registerOutputs({ url: this.url });
@@ -65,33 +60,12 @@ function assertMigrated(
       .all([container.exitCode, container.containerLogs, databaseUrl ?? ""])
       .apply(([exitCode, logs, url]) => {
         if (exitCode === 0) return "done";
-        const lastLines = redact(logs, url).trimEnd().split("\n").slice(-15);
         throw new pulumi.RunError(
           `the database migration ended with exit code ${exitCode}; the proxy was not touched:\n` +
-            `${lastLines.map((line) => `  ${line}`).join("\n")}\n` +
+            `${quoteLastLines(redact(logs, [url]))}\n` +
             "mend the cause and run `pulumi up`, which runs it again",
         );
       }),
-  );
-}
-
-function redact(text: string, databaseUrl: string): string {
-  const password = URL.parse(databaseUrl)?.password ?? "";
-  return [databaseUrl, password, decodeURIComponent(password)]
-    .filter((secret) => secret !== "")
-    .reduce((rest, secret) => rest.replaceAll(secret, "[secret]"), text);
-}
-
-/** A label with the hash of each file that the container reads at its start. */
-function hashFiles(
-  { files }: ConfigurationVolumePlan,
-  names: readonly string[],
-): Record<string, string> {
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const text = files[name];
-      return text === undefined ? [] : [[`litellm-gateway.${name}`, sha256(text)]];
-    }),
   );
 }
 
@@ -126,6 +100,6 @@ function writeConfiguration(
         content,
       })),
     },
-    options,
+    { ...options, hooks: { beforeCreate: [() => removeLeftover(plan.container, host.plan)] } },
   );
 }

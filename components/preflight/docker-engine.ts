@@ -1,17 +1,19 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
-
 import * as pulumi from "@pulumi/pulumi";
 
 import type { ContainerPlan } from "../../stacks/container-plan.ts";
 import { isLoopback } from "../../stacks/hosts.ts";
 import type { DockerHostPlan, SingleHostPlan } from "../../stacks/plan.ts";
+import { formatDockerCommand, isDockerMissing, runDocker } from "../docker-command.ts";
+import { locateEngine } from "../docker-context.ts";
 import { findPortHolder } from "../provider/host/process-table.ts";
+import type { RecordedStack } from "./recorded-stack.ts";
 
 /** What `docker ps --format json` tells of a container. */
 interface ListedContainer {
   readonly Names: string;
   readonly Labels: string;
+  /** `running`, `paused`, `exited`, … */
+  readonly State: string;
   /** `127.0.0.1:4000->4000/tcp, …` */
   readonly Ports: string;
 }
@@ -23,13 +25,21 @@ interface EngineInfo {
 }
 
 /** Everything on the Docker host that would stop the deployment half way. */
-export async function findEngineObstacles(plan: SingleHostPlan): Promise<string[]> {
+export async function findEngineObstacles(
+  plan: SingleHostPlan,
+  recorded: RecordedStack,
+): Promise<string[]> {
+  try {
+    locateEngine(plan.docker);
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
   let info: EngineInfo;
   let listed: ListedContainer[];
   try {
     [info, listed] = await Promise.all([readInfo(plan.docker), listContainers(plan.docker)]);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+    if (isDockerMissing(error)) {
       await pulumi.log.warn(
         "the docker command is not installed here, so nothing was checked on the Docker host before the deployment: https://docs.docker.com/engine/install/",
       );
@@ -38,10 +48,14 @@ export async function findEngineObstacles(plan: SingleHostPlan): Promise<string[
     return [describeUnreachable(plan.docker, error)];
   }
   const containers = listPlannedContainers(plan);
+  const names = [...containers.map(({ name }) => name), plan.proxy.configuration.container];
+  await warnOfStopped(containers, listed, plan);
   return [
     ...containers.flatMap((container) => checkCpus(container, info.NCPU)),
-    ...containers.flatMap((container) => checkName(container, listed, plan)),
+    ...names.flatMap((name) => checkName(name, listed, plan)),
     ...containers.flatMap((container) => checkPort(container, listed, plan)),
+    ...containers.flatMap((container) => checkPaused(container, listed, plan)),
+    ...(recorded.database === undefined ? await checkKeptData(plan) : []),
   ];
 }
 
@@ -54,7 +68,8 @@ function listPlannedContainers({ proxy, database }: SingleHostPlan): ContainerPl
 }
 
 async function readInfo(docker: DockerHostPlan): Promise<EngineInfo> {
-  const info = JSON.parse(await runDocker(docker, "info", "--format", "{{json .}}")) as EngineInfo;
+  const { stdout } = await runDocker(docker, ["info", "--format", "{{json .}}"]);
+  const info = JSON.parse(stdout) as EngineInfo;
   if (info.ServerVersion === undefined || info.ServerVersion === "") {
     throw new Error(info.ServerErrors?.[0] ?? "it does not answer");
   }
@@ -62,41 +77,29 @@ async function readInfo(docker: DockerHostPlan): Promise<EngineInfo> {
 }
 
 async function listContainers(docker: DockerHostPlan): Promise<ListedContainer[]> {
-  const lines = await runDocker(docker, "ps", "--all", "--no-trunc", "--format", "{{json .}}");
-  return lines
+  const { stdout } = await runDocker(docker, [
+    "ps",
+    "--all",
+    "--no-trunc",
+    "--format",
+    "{{json .}}",
+  ]);
+  return stdout
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as ListedContainer);
 }
 
-async function runDocker(docker: DockerHostPlan, ...arguments_: string[]): Promise<string> {
-  const engine = [
-    ...(docker.host === undefined ? [] : ["--host", docker.host]),
-    ...(docker.context === undefined ? [] : ["--context", docker.context]),
-  ];
-  const { stdout } = await promisify(execFile)("docker", [...engine, ...arguments_], {
-    timeout: 20_000,
-    maxBuffer: 2 ** 26,
-    env: {
-      ...process.env,
-      ...(docker.certificateFolder !== undefined && {
-        DOCKER_CERT_PATH: docker.certificateFolder,
-        DOCKER_TLS_VERIFY: "1",
-      }),
-    },
-  });
-  return stdout;
-}
-
-function describeUnreachable({ host, context }: DockerHostPlan, error: unknown): string {
+function describeUnreachable(docker: DockerHostPlan, error: unknown): string {
   const { stderr = "", message } = error as { stderr?: string; message: string };
   const reason = (stderr.trim() || message).split("\n").at(-1) ?? message;
+  const { host, context } = docker;
   const engine =
     host ?? (context === undefined ? "this machine's Docker engine" : `Docker context ${context}`);
-  const start =
-    host === undefined || host.startsWith("unix:")
-      ? "start it: sudo systemctl start docker"
-      : `see what it says: docker --host ${host} info`;
+  const isHere = host === undefined ? context === undefined : host.startsWith("unix:");
+  const start = isHere
+    ? "start it: sudo systemctl start docker"
+    : `see what it says: ${formatDockerCommand(docker, ["info"])}`;
   return `${engine} does not answer (${reason}); ${start}`;
 }
 
@@ -110,15 +113,43 @@ function checkCpus({ name, cpus }: ContainerPlan, available: number): string[] {
 
 /** A container of that name that is not this stack's. */
 function checkName(
-  { name }: ContainerPlan,
+  name: string,
   listed: readonly ListedContainer[],
   { labels, stack }: SingleHostPlan,
 ): string[] {
-  const other = listed.find(({ Names }) => Names.split(",").includes(name));
+  const other = findByName(name, listed);
   if (other === undefined || isOurs(other, labels)) return [];
   return [
     `the Docker host has a container ${name} that is not of stack ${stack}; remove it (docker rm --force ${name}), or choose other names: pulumi config set --path deployment.namePrefix <prefix>`,
   ];
+}
+
+/** Data that an earlier deployment left: its role, database and passwords would be in the way. */
+async function checkKeptData({ docker, database, labels }: SingleHostPlan): Promise<string[]> {
+  if (database.kind !== "managed") return [];
+  const { volume } = database.server;
+  const filters = Object.entries(labels).map(([label, value]) => `label=${label}=${value}`);
+  const { stdout } = await runDocker(docker, [
+    ...["volume", "ls", "--quiet"],
+    ...[`name=${volume}`, ...filters].flatMap((filter) => ["--filter", filter]),
+  ]);
+  if (!stdout.split("\n").includes(volume) || (await isEmpty(volume, docker))) return [];
+  return [
+    `the Docker host has the volume ${volume} with the data of an earlier deployment; take what is needed out of it (README, "Data that was kept"), then remove it: docker volume rm ${volume}; or leave it and choose other names: pulumi config set --path deployment.namePrefix <prefix>`,
+  ];
+}
+
+/** As a deployment leaves a volume that was killed while it made it. */
+async function isEmpty(volume: string, docker: DockerHostPlan): Promise<boolean> {
+  const usage = ["system", "df", "--verbose", "--format", "{{json .Volumes}}"];
+  // It counts the files of all volumes.
+  const { stdout } = await runDocker(docker, usage, { timeoutMilliseconds: 300_000 });
+  const volumes = JSON.parse(stdout) as { readonly Name: string; readonly Size: string }[];
+  return volumes.find(({ Name }) => Name === volume)?.Size === "0B";
+}
+
+function findByName(name: string, listed: readonly ListedContainer[]): ListedContainer | undefined {
+  return listed.find(({ Names }) => Names.split(",").includes(name));
 }
 
 function isOurs({ Labels }: ListedContainer, labels: Readonly<Record<string, string>>): boolean {
@@ -132,9 +163,7 @@ function checkPort(
   plan: SingleHostPlan,
 ): string[] {
   if (port === undefined) return [];
-  const publisher = listed.find(({ Ports }) =>
-    Ports.split(", ").some((mapping) => mapping.includes(`:${port.port}->`)),
-  );
+  const publisher = listed.find(({ Ports }) => publishes(Ports, port.port));
   if (publisher !== undefined && isOurs(publisher, plan.labels)) return [];
   const holder =
     publisher === undefined
@@ -145,6 +174,40 @@ function checkPort(
   return [
     `port ${port.port} is taken by ${holder}; stop it, or choose another: pulumi config set --path ${setting} ${port.port + 1}`,
   ];
+}
+
+/** Docker writes neighbouring ports as one: `127.0.0.1:4000-4001->4000-4001/tcp`. */
+function publishes(ports: string, port: number): boolean {
+  return [...ports.matchAll(/:(\d+)(?:-(\d+))?->/g)].some(
+    ([, first, last = first]) => Number(first) <= port && port <= Number(last),
+  );
+}
+
+/** Nothing answers in it, and the deployment would wait for it. */
+function checkPaused(
+  { name }: ContainerPlan,
+  listed: readonly ListedContainer[],
+  { labels }: SingleHostPlan,
+): string[] {
+  const container = findByName(name, listed);
+  return container?.State === "paused" && isOurs(container, labels)
+    ? [`${name} is paused; let it go on: docker unpause ${name}`]
+    : [];
+}
+
+/** Pulumi sees that only in a refresh. */
+async function warnOfStopped(
+  containers: readonly ContainerPlan[],
+  listed: readonly ListedContainer[],
+  { labels }: SingleHostPlan,
+): Promise<void> {
+  for (const { name, service } of containers) {
+    const container = findByName(name, listed);
+    const isStopped = container?.State === "exited" || container?.State === "dead";
+    if (service !== undefined && isStopped && isOurs(container, labels)) {
+      await pulumi.log.warn(`${name} does not run; \`pulumi up --refresh\` starts it`);
+    }
+  }
 }
 
 /** A process of this machine, where the Docker host is this machine. */

@@ -15,7 +15,7 @@ export async function assertDeployable(plan: Plan, recorded: RecordedStack): Pro
   const isTargetAbsent = readAbsentTarget() !== undefined;
   const obstacles = [
     ...(await findTransitionObstacles(plan, recorded, isTargetAbsent)),
-    ...(isTargetAbsent ? [] : await findTargetObstacles(plan)),
+    ...(isTargetAbsent ? [] : await findTargetObstacles(plan, recorded)),
   ];
   if (obstacles.length > 0) {
     throw new RunError(
@@ -26,12 +26,12 @@ export async function assertDeployable(plan: Plan, recorded: RecordedStack): Pro
 }
 
 /** What stands in the way on the machine that is deployed to. Only the code of its topology is loaded. */
-async function findTargetObstacles(plan: Plan): Promise<string[]> {
+async function findTargetObstacles(plan: Plan, recorded: RecordedStack): Promise<string[]> {
   switch (plan.topology) {
     case "local":
       return (await import("./this-machine.ts")).findObstacles(plan);
     case "single-host":
-      return (await import("./docker-engine.ts")).findEngineObstacles(plan);
+      return (await import("./docker-engine.ts")).findEngineObstacles(plan, recorded);
     default:
       return plan satisfies never;
   }

@@ -65,7 +65,11 @@ async function describeLoss(url: string | undefined): Promise<string[]> {
 
 async function countAccess(url: string): Promise<{ keys: number; teams: number }> {
   const { Client } = (await import("pg")).default;
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  const client = new Client({
+    connectionString: url,
+    connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
+  });
   client.on("error", () => undefined);
   try {
     await client.connect();

@@ -36,6 +36,11 @@ const DIAGNOSES: readonly { readonly pattern: RegExp; readonly advice: string }[
       "the upstream of this model cannot be reached: check that it runs, its baseUrl, and network, VPN and firewall from where the proxy runs",
   },
   {
+    pattern: /deployments for selected model are in cooldown/i,
+    advice:
+      "the last requests to this model failed, and LiteLLM lets it rest for some seconds; ask again after them: that answer names the cause",
+  },
+  {
     pattern: /does not exist in the current database|relation .* does not exist/i,
     advice: "the database schema is not complete; run `pulumi up`, which applies what is missing",
   },

@@ -285,6 +285,7 @@ async function query(target: CheckTarget, sql: string): Promise<string> {
   const client = new Client({
     connectionString: withLibpqModes(target.databaseUrl ?? ""),
     connectionTimeoutMillis: 10_000,
+    query_timeout: 10_000,
   });
   // A connection that breaks after it was made must not end the program.
   client.on("error", () => undefined);

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { type Check, selectQuick } from "../../stacks/checks.ts";
+import { selectQuick } from "../../stacks/checks.ts";
+import type { Plan } from "../../stacks/plan.ts";
 import { formatResults } from "./results-table.ts";
 import { type CheckTarget, runChecks } from "./run-check.ts";
 
@@ -17,23 +18,22 @@ export interface VerifiedDeployment {
  *
  * @returns how many passed; the program fails when a check does
  */
-export function verify(
-  planned: readonly Check[],
-  deployment: VerifiedDeployment,
-): pulumi.Output<string> {
-  const checks = selectQuick(planned);
+export function verify(plan: Plan, deployment: VerifiedDeployment): pulumi.Output<string> {
+  const checks = selectQuick(plan.checks);
   const expected = `${checks.length} passed`;
   if (pulumi.runtime.isDryRun()) {
     return pulumi.output(expected);
   }
   return pulumi.unsecret(
     pulumi.output(deployment).apply(async (target: CheckTarget) => {
+      await awaitReadiness(plan);
       const results = await runChecks(checks, target);
       const table = formatResults(results);
       const failed = results.filter(({ passed }) => !passed).length;
       if (failed > 0) {
         throw new pulumi.RunError(
           `the gateway is deployed, but ${failed} of ${results.length} checks failed:\n${table}\n` +
+            (await describeFaults(plan)) +
             "mend the cause and run `pulumi up` again; `npm run verify` repeats the checks alone",
         );
       }
@@ -41,4 +41,19 @@ export function verify(
       return expected;
     }),
   );
+}
+
+/** The proxy of topology `local` is ready when its resource is. Only the code of a topology is loaded. */
+async function awaitReadiness(plan: Plan): Promise<void> {
+  if (plan.topology === "single-host") {
+    await (await import("./readiness.ts")).awaitReadiness(plan);
+  }
+}
+
+/** What the machine that is deployed to tells about checks that failed. */
+async function describeFaults(plan: Plan): Promise<string> {
+  if (plan.topology !== "single-host") return "";
+  const { findFaults, formatFaults, observeContainers } = await import("./container-faults.ts");
+  const faults = findFaults(await observeContainers(plan), plan);
+  return faults.length === 0 ? "" : `${await formatFaults(faults, plan)}\n`;
 }

@@ -1,0 +1,160 @@
+import type { ContainerPlan } from "../../stacks/container-plan.ts";
+import type { SingleHostPlan } from "../../stacks/plan.ts";
+import { runDocker } from "../docker-command.ts";
+import { quoteLastLines, redact } from "../redaction.ts";
+
+/** What `docker container inspect` tells. */
+interface InspectedContainer {
+  readonly RestartCount: number;
+  readonly State: {
+    readonly Status:
+      "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
+    readonly ExitCode: number;
+    readonly OOMKilled: boolean;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly Config: { readonly Env: readonly string[] | null };
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> };
+}
+
+/** A container that is to keep running, and what Docker says of it; undefined where it is not there. */
+export interface ObservedContainer {
+  readonly plan: ContainerPlan;
+  readonly inspected: InspectedContainer | undefined;
+}
+
+/** What is wrong with a container. */
+export interface ContainerFault {
+  readonly container: ObservedContainer;
+  /** A sentence that ends in what to do. */
+  readonly description: string;
+  /** Whether it stays so until somebody does that. */
+  readonly isLasting: boolean;
+  /** Whether the container's log may tell the cause. */
+  readonly isLogged: boolean;
+}
+
+/** The stack's running containers; none where Docker cannot be asked from this machine. */
+export async function observeContainers({
+  docker,
+  proxy,
+  database,
+}: SingleHostPlan): Promise<ObservedContainer[]> {
+  const plans = [
+    ...(database.kind === "managed" ? [database.server.container] : []),
+    proxy.container,
+  ];
+  const observed = await Promise.all(
+    plans.map(async (plan): Promise<ObservedContainer[]> => {
+      try {
+        const { stdout } = await runDocker(docker, ["container", "inspect", plan.name]);
+        const [inspected] = JSON.parse(stdout) as InspectedContainer[];
+        return [{ plan, inspected }];
+      } catch (error) {
+        const { stderr = "" } = error as { stderr?: string };
+        return /no such container/i.test(stderr) ? [{ plan, inspected: undefined }] : [];
+      }
+    }),
+  );
+  return observed.flat();
+}
+
+/**
+ * Most of this escapes Docker's provider: it sees what is stopped or missing, in a refresh.
+ *
+ * @param before - the same containers earlier: one that was restarted since has ended by itself
+ */
+export function findFaults(
+  containers: readonly ObservedContainer[],
+  { network }: SingleHostPlan,
+  before: readonly ObservedContainer[] = [],
+): ContainerFault[] {
+  return containers.flatMap((container) => {
+    const restartsBefore =
+      before.find(({ plan }) => plan === container.plan)?.inspected?.RestartCount ?? Infinity;
+    const fault = describeFault(container, network, restartsBefore);
+    return fault === undefined ? [] : [{ container, ...fault }];
+  });
+}
+
+function describeFault(
+  { plan: { name, alias }, inspected }: ObservedContainer,
+  network: string,
+  restartsBefore: number,
+): Omit<ContainerFault, "container"> | undefined {
+  const byHand = (description: string) => ({ description, isLasting: true, isLogged: false });
+  if (inspected === undefined) {
+    return byHand(`${name} is not there; make it again: pulumi up --refresh`);
+  }
+  const { Status, ExitCode, OOMKilled, Health } = inspected.State;
+  const end = `exit code ${ExitCode}${OOMKilled ? ", out of memory" : ""}`;
+  const log = `docker logs ${name}`;
+  if (inspected.RestartCount > restartsBefore) {
+    return {
+      description: `${name} has ended by itself while it started; see ${log}`,
+      isLasting: true,
+      isLogged: true,
+    };
+  }
+  switch (Status) {
+    case "paused":
+      return byHand(`${name} is paused; let it go on: docker unpause ${name}`);
+    case "created":
+    case "removing":
+    case "exited":
+    case "dead":
+      return {
+        ...byHand(`${name} does not run (${end}); start it: pulumi up --refresh`),
+        isLogged: true,
+      };
+    case "restarting":
+      return {
+        description: `${name} has ended (${end}), and Docker starts it again; see ${log}`,
+        isLasting: false,
+        isLogged: true,
+      };
+    case "running":
+      break;
+    default:
+      return Status satisfies never;
+  }
+  if (!(network in inspected.NetworkSettings.Networks)) {
+    return byHand(
+      `${name} is not on network ${network}; connect it: docker network connect --alias ${alias} ${network} ${name}`,
+    );
+  }
+  return Health === undefined || Health.Status === "healthy"
+    ? undefined
+    : { description: `${name} is ${Health.Status}; see ${log}`, isLasting: false, isLogged: true };
+}
+
+/** The faults one by one, each with the last lines of a log that may tell its cause. */
+export async function formatFaults(
+  faults: readonly ContainerFault[],
+  plan: SingleHostPlan,
+): Promise<string> {
+  const texts = await Promise.all(
+    faults.map(async ({ container, description, isLogged }) => {
+      const lines = isLogged ? await readLastLines(container, plan) : "";
+      return `  - ${description}${lines === "" ? "" : `\n${lines}`}`;
+    }),
+  );
+  return texts.join("\n");
+}
+
+/** Of what the container has written to standard error, or to standard output where that is nothing. */
+async function readLastLines(
+  { plan, inspected }: ObservedContainer,
+  { docker }: SingleHostPlan,
+): Promise<string> {
+  const { stdout, stderr } = await runDocker(docker, ["logs", "--tail=100", plan.name]).catch(
+    () => ({ stdout: "", stderr: "" }),
+  );
+  const secrets = (inspected?.Config.Env ?? []).flatMap((variable) => {
+    const separator = variable.indexOf("=");
+    return variable.slice(0, separator) in plan.secretVariables
+      ? [variable.slice(separator + 1)]
+      : [];
+  });
+  return quoteLastLines(redact(stderr.trim() === "" ? stdout : stderr, secrets));
+}
