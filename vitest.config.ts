@@ -31,7 +31,7 @@ export default defineConfig({
         },
       },
       {
-        // Real Pulumi against the random and postgresql plugins that are present.
+        // Real Pulumi against the docker, random and postgresql plugins that are present.
         test: {
           name: "conformance",
           include: ["test/conformance/**/*.test.ts"],

@@ -10,6 +10,9 @@ import type { PinnedVersions } from "./pinned-versions.ts";
 const DISK_SPACE_BYTES = 6e9;
 const PROGRESS_MILLISECONDS = 20_000;
 
+/** no_compose leaves out Compose, which the docker plugin does not serve and which needs C on macOS. */
+export const BUILD_FLAGS = ["-trimpath", "-buildvcs=false", "-tags=no_compose"];
+
 const OTHER_WAYS =
   "or install the Pulumi CLI yourself: https://www.pulumi.com/docs/install, or run this once where get.pulumi.com can be reached";
 
@@ -31,7 +34,7 @@ export function hasStandIn(checkout: string, plugin: string): boolean {
 export function hashSources(checkout: string, versions: PinnedVersions): string {
   const module = moduleOf(checkout);
   const hash = createHash("sha256");
-  hash.update(JSON.stringify([process.platform, process.arch, versions]));
+  hash.update(JSON.stringify([process.platform, process.arch, versions, BUILD_FLAGS]));
   const files = globSync("**/{*.go,go.mod,go.sum}", { cwd: module })
     .filter((file) => !file.endsWith("_test.go"))
     .sort();
@@ -70,7 +73,7 @@ export async function buildStandIns(
   const go = spawn(
     "go",
     [
-      ...["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", formatLinkerFlags(versions)],
+      ...["build", "-v", ...BUILD_FLAGS, "-ldflags", formatLinkerFlags(versions)],
       ...["-o", `${destination}/`, ...packages],
     ],
     {

@@ -3,8 +3,7 @@ import { resolve } from "node:path";
 
 import { expect, test } from "vitest";
 
-/** Those of tools/stand-ins.ts, so that what it has compiled is not compiled again. */
-const FLAGS = ["-trimpath", "-buildvcs=false", "-tags=no_compose"];
+import { BUILD_FLAGS } from "../../tools/stand-ins.ts";
 
 // Stand-ins need Go; who has the official plugins does not.
 const hasGo = spawnSync("go", ["version"]).status === 0;
@@ -12,7 +11,7 @@ const hasGo = spawnSync("go", ["version"]).status === 0;
 test.skipIf(!hasGo)(
   "the stand-in plugins serve what the npm SDKs' typings say, and nothing else",
   () => {
-    const { status, stdout, stderr } = spawnSync("go", ["test", ...FLAGS, "./..."], {
+    const { status, stdout, stderr } = spawnSync("go", ["test", ...BUILD_FLAGS, "./..."], {
       cwd: resolve("tools/toolchain"),
       encoding: "utf8",
       env: { ...process.env, CGO_ENABLED: "0" },

@@ -16,15 +16,16 @@ export interface Arguments {
   readonly service?: docker.ContainerArgs | object;
   /** Shell command of the one-shot container. */
   readonly task: string;
+  /** What runs that command. Default: what the image says. */
+  readonly taskEntrypoint?: string[];
   /** How long that may take, for example `5s`. */
   readonly deadline?: string;
   /** Default: this machine's own engine. */
   readonly host?: string;
 }
 
-const { prefix, image, label, port, service, task, deadline, ...given } = JSON.parse(
-  process.env["CONFORMANCE"] ?? "{}",
-) as Arguments;
+const { prefix, image, label, port, service, task, taskEntrypoint, deadline, ...given } =
+  JSON.parse(process.env["CONFORMANCE"] ?? "{}") as Arguments;
 const secret = pulumi.secret(given.secret);
 const labels = [label];
 
@@ -49,11 +50,13 @@ const network = new docker.Network("network", { name: prefix, labels }, options)
 const data = new docker.Volume("data", { name: `${prefix}-data`, labels }, options);
 const settings = new docker.Volume("settings", { name: `${prefix}-settings`, labels }, options);
 
+const pulled = new docker.RemoteImage("image", { name: image, keepLocally: true }, options);
+
 const writer = new docker.Container(
   "writer",
   {
     name: `${prefix}-writer`,
-    image,
+    image: pulled.name,
     labels,
     start: false,
     mustRun: false,
@@ -70,7 +73,7 @@ const server = new docker.Container(
   "service",
   {
     name: `${prefix}-service`,
-    image,
+    image: pulled.name,
     command: ["node", "-e", SERVER],
     hostname: "service",
     networksAdvanced: [{ name: network.name, aliases: ["hello"] }],
@@ -123,7 +126,8 @@ const once = new docker.Container(
   "task",
   {
     name: `${prefix}-task`,
-    image,
+    image: pulled.name,
+    ...(taskEntrypoint !== undefined && { entrypoints: taskEntrypoint }),
     command: ["sh", "-c", task],
     networksAdvanced: [{ name: network.name }],
     envs: [pulumi.interpolate`SECRET=${secret}`],

@@ -79,13 +79,16 @@ describe("settings of a single host", () => {
         {},
       ),
     ).toMatchInlineSnapshot(`
-      "invalid settings: 6 errors
+      "invalid settings: 7 errors
 
       deployment.docker.context is given together with docker.host; give one of them
         pulumi config rm --path 'deployment.docker.context'
 
       deployment.docker.hostname is 127.0.0.1, this machine, but the Docker host is ssh://deploy@gateway.test: say under which name it is reached
         pulumi config set --path 'deployment.docker.hostname' gateway.test
+
+      deployment.proxyAddress is 127.0.0.1, which only the Docker host itself reaches; the checks ask the gateway from here
+        pulumi config set --path 'deployment.proxyAddress' 0.0.0.0
 
       deployment.docker.registries[0].password needs the secret "pullToken", which is not set
         pulumi config set --secret --path 'secrets.pullToken'
