@@ -7,7 +7,7 @@ import { createContainer, formatLabels } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";
 import { removeLeftover } from "./leftover-container.ts";
 import { ATTEMPT_LABEL } from "./migration-attempt.ts";
-import { quoteLastLines, redact } from "./redaction.ts";
+import { quoteLog } from "./quoted-log.ts";
 
 export interface ProxyContainerArgs {
   readonly plan: SingleHostPlan;
@@ -62,7 +62,7 @@ function assertMigrated(
         if (exitCode === 0) return "done";
         throw new pulumi.RunError(
           `the database migration ended with exit code ${exitCode}; the proxy was not touched:\n` +
-            `${quoteLastLines(redact(logs, [url]))}\n` +
+            `${quoteLog(logs, [url])}\n` +
             "mend the cause and run `pulumi up`, which runs it again",
         );
       }),

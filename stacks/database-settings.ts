@@ -92,7 +92,8 @@ const ExternalDatabase = z.strictObject({
     description: "Role that may make databases and roles; used by the deployment only.",
   }),
   adminIsSuperuser: boolean().default(true).meta({
-    description: "Whether `adminUser` is a superuser; with most managed services it is not.",
+    description:
+      "Whether `adminUser` is a superuser; with most managed services it is not. Then it needs CREATEDB, CREATEROLE and, to drop the database, `pg_signal_backend`.",
   }),
   adminDatabase: z
     .string()

@@ -1,7 +1,7 @@
 import type { ContainerPlan } from "../../stacks/container-plan.ts";
 import type { SingleHostPlan } from "../../stacks/plan.ts";
 import { runDocker } from "../docker-command.ts";
-import { quoteLastLines, redact } from "../redaction.ts";
+import { quoteLog } from "../quoted-log.ts";
 
 /** What `docker container inspect` tells. */
 interface InspectedContainer {
@@ -156,5 +156,5 @@ async function readLastLines(
       ? [variable.slice(separator + 1)]
       : [];
   });
-  return quoteLastLines(redact(stderr.trim() === "" ? stdout : stderr, secrets));
+  return quoteLog(stderr.trim() === "" ? stdout : stderr, secrets);
 }

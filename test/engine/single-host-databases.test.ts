@@ -54,10 +54,13 @@ describe.skipIf(!engine.available)(`a gateway (${engine.reason})`, () => {
     beforeAll(async () => {
       // One less than one worker needs.
       server = await TlsPostgres.start({ maxConnections: 24 });
-      await server.sql(
-        `CREATE ROLE deployer LOGIN CREATEDB CREATEROLE PASSWORD '${ADMIN_PASSWORD.replaceAll("'", "''")}';
-       CREATE ROLE somebody; CREATE DATABASE somebody OWNER somebody;`,
-      );
+      const password = ADMIN_PASSWORD.replaceAll("'", "''");
+      await server.sql(`
+        CREATE ROLE deployer LOGIN CREATEDB CREATEROLE PASSWORD '${password}';
+        GRANT pg_signal_backend TO deployer;
+        CREATE ROLE somebody;
+        CREATE DATABASE somebody OWNER somebody;
+      `);
     });
 
     afterAll(async () => {
