@@ -35,7 +35,7 @@ export const topLevelSecrets = {
   superuserPassword: {
     environmentVariable: undefined,
     description:
-      "Password of the superuser of the stack's own PostgreSQL. Generated when not set; to be set only for data that exists already.",
+      "Password of the superuser of the stack's own PostgreSQL. Generated when not set; not used by the proxy.",
   },
   databaseAdminPassword: {
     environmentVariable: undefined,

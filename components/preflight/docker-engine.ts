@@ -192,7 +192,7 @@ function checkPaused(
     : [];
 }
 
-/** Pulumi sees that only in a refresh. */
+/** Pulumi sees that only in a refresh, which fails where it is the database that does not run. */
 async function warnOfStopped(
   containers: readonly ContainerPlan[],
   listed: readonly ListedContainer[],
@@ -202,7 +202,7 @@ async function warnOfStopped(
     const container = findByName(name, listed);
     const isStopped = container?.State === "exited" || container?.State === "dead";
     if (service !== undefined && isStopped && isOurs(container, labels)) {
-      await pulumi.log.warn(`${name} does not run; \`pulumi up --refresh\` starts it`);
+      await pulumi.log.warn(`${name} does not run; start it: docker start ${name}`);
     }
   }
 }

@@ -84,7 +84,9 @@ function describeFault(
 ): Omit<ContainerFault, "container"> | undefined {
   const byHand = (description: string) => ({ description, isLasting: true, isLogged: false });
   if (inspected === undefined) {
-    return byHand(`${name} is not there; make it again: pulumi up --refresh`);
+    return byHand(
+      `${name} is not there; let Pulumi see that (pulumi refresh, whatever it says of the database), then make it again: pulumi up`,
+    );
   }
   const { Status, ExitCode, OOMKilled, Health } = inspected.State;
   const end = `exit code ${ExitCode}${OOMKilled ? ", out of memory" : ""}`;
@@ -104,7 +106,7 @@ function describeFault(
     case "exited":
     case "dead":
       return {
-        ...byHand(`${name} does not run (${end}); start it: pulumi up --refresh`),
+        ...byHand(`${name} does not run (${end}); start it: docker start ${name}`),
         isLogged: true,
       };
     case "restarting":

@@ -83,7 +83,7 @@ describe.skipIf(!engine.available)(`containers on the Docker host (${engine.reas
     await docker(["pause", database]);
     expect(await describeAll()).toBe(
       `  - ${database} is paused; let it go on: docker unpause ${database}\n` +
-        `  - ${proxy} is not there; make it again: pulumi up --refresh`,
+        `  - ${proxy} is not there; let Pulumi see that (pulumi refresh, whatever it says of the database), then make it again: pulumi up`,
     );
   });
 
@@ -119,7 +119,7 @@ describe.skipIf(!engine.available)(`containers on the Docker host (${engine.reas
     );
     await docker(["wait", proxy]);
     expect(await describeAll()).toBe(
-      `  - ${proxy} does not run (exit code 3); start it: pulumi up --refresh\n` +
+      `  - ${proxy} does not run (exit code 3); start it: docker start ${proxy}\n` +
         "    red [secret]\n    of a virtual key [secret]\n    and [secret]\n    its password: [secret]",
     );
   });

@@ -142,7 +142,7 @@ describe.skipIf(!engine.available)(`on the Docker host (${engine.reason})`, () =
       `${prefix}-postgresql is paused; let it go on: docker unpause ${prefix}-postgresql`,
     ]);
     expect(warn.mock.calls).toEqual([
-      [`${prefix}-proxy does not run; \`pulumi up --refresh\` starts it`],
+      [`${prefix}-proxy does not run; start it: docker start ${prefix}-proxy`],
     ]);
     warn.mockRestore();
   });
