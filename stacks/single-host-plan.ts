@@ -28,6 +28,8 @@ const CERTIFICATE_AUTHORITY_FILE = "database-ca.pem";
 const PROXY_PORT = 4000;
 const POSTGRES_PORT = 5432;
 const SUPERUSER = "postgres";
+/** For all migrations together: the first ones take a minute, a change of a large table many. */
+const MIGRATION_DEADLINE_SECONDS = 1800;
 /** What the containers' Python runs of ours, as files of this project. */
 export const START_SCRIPT = "templates/sitecustomize.py";
 export const MIGRATION_SCRIPT = "templates/migrate-database.py";
@@ -141,7 +143,12 @@ function planProxy(
     name: `${prefix}-migration`,
     entrypoint: ["python3", `${CONFIGURATION_FOLDER}/migrate-database.py`],
     command: [],
-    variables: { ...WRITABLE_PATHS, LITELLM_MODE: "PRODUCTION", ...OFFLINE },
+    variables: {
+      ...WRITABLE_PATHS,
+      LITELLM_MODE: "PRODUCTION",
+      MIGRATION_DEADLINE_SECONDS: String(MIGRATION_DEADLINE_SECONDS),
+      ...OFFLINE,
+    },
     secretVariables: databaseVariable,
     labels: labelFiles(configuration, ["migrate-database.py", CERTIFICATE_AUTHORITY_FILE]),
     alias: "migration",
