@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import pg from "pg";
@@ -121,9 +123,15 @@ const answers = async (key = keys.other): Promise<number> => {
   return status;
 };
 
-/** Whether the gateway serves again, by a key that was made before, and has all that it had. */
+/** Whether the gateway serves again, with and without a look into the database, and has all that it had. */
 const expectRecovered = async (): Promise<void> => {
-  await expect.poll(() => answers(), { timeout: 120 * SECOND, interval: SECOND }).toBe(200);
+  const asksDatabase = () =>
+    admin.request("/key/list?size=1").then(
+      ({ status }) => status,
+      () => 0,
+    );
+  await expect.poll(asksDatabase, { timeout: 120 * SECOND, interval: SECOND }).toBe(200);
+  expect(await answers()).toBe(200);
   expect(await countRows()).toBe(recorded);
 };
 
@@ -232,16 +240,18 @@ describe.skipIf(!engine.available)(`faults on one Docker host (${engine.reason})
       await holder.query("SELECT pg_advisory_lock(72707369)");
       const url = new URL(databaseUrl);
       url.host = `${container("postgresql")}:5432`;
-      const ended = docker(
-        [
-          ...["run", "--rm", "--init", "--read-only", "--tmpfs=/tmp", "--label", LAB_LABEL],
-          ...["--network", gateway.namePrefix, "--env-file=/dev/stdin"],
-          ...["--volume", `${container("configuration")}:/etc/litellm:ro`, "--entrypoint=python3"],
-          `ghcr.io/berriai/litellm:v${litellmKeys.version}`,
-          "/etc/litellm/migrate-database.py",
-        ],
-        `DATABASE_URL=${url.href}\nMIGRATION_DEADLINE_SECONDS=40\nLITELLM_MIGRATION_DIR=/tmp/migrations\nLITELLM_LOCAL_MODEL_COST_MAP=True\n`,
-      ).then(
+      const variables = join(pulumi.folder, "migration.env");
+      writeFileSync(
+        variables,
+        `DATABASE_URL=${url.href}\nLITELLM_LOCAL_MODEL_COST_MAP=True\nLITELLM_MIGRATION_DIR=/tmp/migrations\nMIGRATION_DEADLINE_SECONDS=40\n`,
+        { mode: 0o600 },
+      );
+      const ended = docker([
+        ...["run", "--rm", "--init", "--read-only", "--tmpfs=/tmp", "--label", LAB_LABEL],
+        ...["--network", gateway.namePrefix, "--env-file", variables],
+        ...["--volume", `${container("configuration")}:/etc/litellm:ro`, "--entrypoint=python3"],
+        ...[`ghcr.io/berriai/litellm:v${litellmKeys.version}`, "/etc/litellm/migrate-database.py"],
+      ]).then(
         () => "it ended with success",
         (error: unknown) =>
           error instanceof CommandError ? `${error.message}\n${error.output}` : String(error),
@@ -307,7 +317,10 @@ describe.skipIf(!engine.available)(`faults on one Docker host (${engine.reason})
     const names = ["proxy", "migration", "configuration", "postgresql"];
     const before = await Promise.all(names.map(inspect));
     try {
-      configure({ deployment: { proxyPort, workers: 64 }, database: { port: databasePort } });
+      configure({
+        deployment: { proxyPort, workers: 64, cpusPerWorker: 1 },
+        database: { port: databasePort },
+      });
       const output = await fail();
       expect(output).toContain(`port ${proxyPort} is taken by process ${process.pid} (`);
       expect(output).toContain(`port ${databasePort} is taken by container ${stranger}; stop it`);
@@ -387,8 +400,8 @@ describe.skipIf(!engine.available)(`faults on one Docker host (${engine.reason})
       expect(output).toContain(`warning: ${name} does not run; start it: docker start ${name}`);
       expect(output).toContain(`${name} does not run (exit code 137); start it: docker start`);
       await docker(["start", name]);
-      await succeed();
       await expectRecovered();
+      await succeed();
     }
   });
 
