@@ -5,6 +5,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
 
+import type { containerFile } from "./provider/docker/container-file.ts";
+import type { rollout } from "./provider/docker/rollout.ts";
 import type { directory } from "./provider/host/directory.ts";
 import type { file } from "./provider/host/file.ts";
 import type { databaseMigration } from "./provider/litellm/database-migration.ts";
@@ -156,6 +158,46 @@ export class DatabaseMigration extends pulumi.CustomResource {
       "litellm:host:DatabaseMigration",
       name,
       { ...args, databaseUrl: pulumi.secret(args.databaseUrl), ...outputs },
+      opts,
+    );
+  }
+}
+
+export type ContainerFileArgs = Args<typeof containerFile>;
+
+/**
+ * A text file in a running container, in a volume as a rule. It is always written as a whole, and
+ * without a restart. Give secret content as a secret, and a mode such as `0600` with it.
+ */
+export class ContainerFile extends pulumi.CustomResource {
+  /** Name of the container. Changing it replaces the file. */
+  declare readonly container: pulumi.Output<string>;
+  /** Absolute path in it. Changing it replaces the file. */
+  declare readonly path: pulumi.Output<string>;
+  /** Permissions, octal. Default: `0644`. */
+  declare readonly mode: pulumi.Output<string>;
+
+  constructor(name: string, args: ContainerFileArgs, opts?: pulumi.CustomResourceOptions) {
+    const defaults = { mode: undefined, owner: undefined };
+    super("litellm:docker:ContainerFile", name, { ...defaults, ...args }, opts);
+  }
+}
+
+export type RolloutArgs = Args<typeof rollout>;
+
+/**
+ * A generation of proxies that takes the place of the one before without a failed request. It
+ * must depend on the new containers; Pulumi then removes the old ones after it.
+ */
+export class Rollout extends pulumi.CustomResource {
+  /** Names of the proxies that requests go to. */
+  declare readonly serving: pulumi.Output<string[]>;
+
+  constructor(name: string, args: RolloutArgs, opts?: pulumi.CustomResourceOptions) {
+    super(
+      "litellm:docker:Rollout",
+      name,
+      { revision: undefined, ...args, serving: undefined },
       opts,
     );
   }

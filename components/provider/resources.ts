@@ -1,3 +1,5 @@
+import { containerFile } from "./docker/container-file.ts";
+import { rollout } from "./docker/rollout.ts";
 import { directory } from "./host/directory.ts";
 import { file } from "./host/file.ts";
 import { databaseMigration } from "./litellm/database-migration.ts";
@@ -10,6 +12,7 @@ import { saltKey } from "./litellm/salt-key.ts";
 
 /** Every resource that the provider plugin serves. */
 export const resources = [
+  containerFile,
   databaseMigration,
   directory,
   file,
@@ -17,5 +20,6 @@ export const resources = [
   postgresCluster,
   prismaClient,
   pythonEnvironment,
+  rollout,
   saltKey,
 ] as readonly unknown[] as readonly ResourceDefinition[];
