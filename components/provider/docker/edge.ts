@@ -23,6 +23,9 @@ export const fileEdge = z.strictObject({
   apiUrl: z.string().min(1).meta({
     description: "Traefik's API, as it is reached inside its container.",
   }),
+  deadlineSeconds: z.number().positive().default(60).meta({
+    description: "Longest time until Traefik has taken the routes, which is seconds as a rule.",
+  }),
 });
 
 export type FileEdge = z.output<typeof fileEdge>;
@@ -44,8 +47,6 @@ interface ShownRouter {
 
 const ROUTES_MODE = "0644";
 const POLL_MILLISECONDS = 200;
-/** Traefik takes up a file within two seconds; the rest is for a machine that is busy. */
-const CONFIRM_MILLISECONDS = 60_000;
 /** For requests that were given to an old proxy and not yet sent. */
 const SETTLE_MILLISECONDS = 1000;
 
@@ -86,7 +87,7 @@ export async function assertEdgeAnswers(
   edge: FileEdge,
   signal: AbortSignal,
 ): Promise<void> {
-  const deadline = Date.now() + CONFIRM_MILLISECONDS;
+  const deadline = Date.now() + edge.deadlineSeconds * 1000;
   for (;;) {
     try {
       await ask(engine, edge, "/api/version", signal);
@@ -134,7 +135,7 @@ export async function switchRoutes(
     await writeFile(place, former, signal);
   }
   throw new Error(
-    `${edge.container} did not take the routes within ${CONFIRM_MILLISECONDS / 1000} seconds: ${difference}. ` +
+    `${edge.container} did not take the routes within ${edge.deadlineSeconds} seconds: ${difference}. ` +
       (isReturned ? "It was given back those it had, and what served before keeps serving. " : "") +
       "Mend the routes or what they lead to, then run `pulumi up`; " +
       `see what it says: ${formatForUser(engine, ["logs", "--tail=50", edge.container])}`,
@@ -147,7 +148,7 @@ async function confirm(
   edge: FileEdge,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const deadline = Date.now() + CONFIRM_MILLISECONDS;
+  const deadline = Date.now() + edge.deadlineSeconds * 1000;
   for (;;) {
     let difference = await findDifference(engine, edge, signal);
     if (difference === undefined) {
