@@ -22,8 +22,10 @@ export interface Recipe {
   /**
    * Lays out in `folder` what the Dockerfile copies. Returns folders, these or others, by
    * the names under which the Dockerfile knows them.
+   *
+   * @param log gets the lines that say what takes so long
    */
-  layOut(folder: string): Promise<Readonly<Record<string, string>>>;
+  layOut(folder: string, log: (line: string) => void): Promise<Readonly<Record<string, string>>>;
 }
 
 /** Builds an image unless it is there already, made from the same things. */
@@ -35,7 +37,10 @@ export async function ensureBuilt(recipe: Recipe, log: (line: string) => void): 
   const started = Date.now();
   const scratch = labPath("build", recipe.image.replaceAll(/[/:]/g, "-"));
   rmSync(scratch, { recursive: true, force: true });
-  const [base, contexts] = await Promise.all([provideBase(recipe, log), recipe.layOut(scratch)]);
+  const [base, contexts] = await Promise.all([
+    provideBase(recipe, log),
+    recipe.layOut(scratch, log),
+  ]);
   log(`building ${recipe.image} …`);
   await docker([
     // What is downloaded has been laid out: a build needs neither network nor certificates.

@@ -5,11 +5,21 @@ import { isDebianRoot } from "./debian.ts";
 import { docker, IMAGE_LABEL, readImageLabel, STAND_IN_LABEL } from "./docker.ts";
 import { litellmImage } from "./litellm-image.ts";
 import { nodeImage } from "./node-image.ts";
+import { pebbleImage } from "./pebble-image.ts";
 import { postgresImages } from "./postgres-image.ts";
+import { redisImage } from "./redis-image.ts";
+import { traefikImage } from "./traefik-image.ts";
 import { upstreamImage } from "./upstream-image.ts";
 
 /** Images that a registry has: ours stand in for them where it cannot be reached. */
-const OFFICIAL: readonly Recipe[] = [...postgresImages, litellmImage, nodeImage];
+const OFFICIAL: readonly Recipe[] = [
+  ...postgresImages,
+  litellmImage,
+  nodeImage,
+  traefikImage,
+  redisImage,
+  pebbleImage,
+];
 
 /** Where no registry can be reached, that is known sooner. */
 const PATIENCE_MILLISECONDS = 2000;

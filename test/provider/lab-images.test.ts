@@ -1,5 +1,5 @@
 /** The contract of the official images, which stand-ins keep as well. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -9,6 +9,14 @@ import { CommandError, runCommand } from "../../components/provider/host/command
 import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
+import { pebbleImage } from "../lab/pebble-image.ts";
+import { redisImage } from "../lab/redis-image.ts";
+import { traefikImage } from "../lab/traefik-image.ts";
+import { AcmeServer } from "../support/acme-server.ts";
+import { CertificateAuthority } from "../support/certificate-authority.ts";
+import { changeUnderLoad, describeLoad, UNHARMED } from "../support/change-under-load.ts";
+import { askEdge, type EdgeRequest } from "../support/edge-client.ts";
+import { TraefikServer } from "../support/traefik-server.ts";
 
 const MINUTE = 60_000;
 const LITELLM = `ghcr.io/berriai/litellm:v${litellmKeys.version}`;
@@ -37,6 +45,29 @@ function execute(container: string, ...command: string[]): Promise<string> {
 
 async function inspect<Value>(object: string, format: string): Promise<Value> {
   return JSON.parse(await docker(["inspect", `--format={{json ${format}}}`, object])) as Value;
+}
+
+/** The port of 127.0.0.1 that leads to a container's. */
+async function portOf(container: string, port: number): Promise<number> {
+  const address = (await docker(["port", container, String(port)])).trim().split("\n")[0] ?? "";
+  return Number(address.split(":").at(-1));
+}
+
+/** Starts an upstream double with labels for a Traefik that looks at them. */
+async function startUpstream(name: string, labels: Readonly<Record<string, string>> = {}) {
+  const options = Object.entries(labels).map(([key, value]) => `--label=${key}=${value}`);
+  return start(name, options, "litellm-gateway/upstream:1");
+}
+
+/** What an upstream double in a container was asked, by model. */
+async function countRequests(container: string): Promise<Record<string, number>> {
+  const program =
+    "fetch('http://127.0.0.1:8080/control/requests').then(async (answer) => console.log(await answer.text()))";
+  const counts = JSON.parse(await execute(container, "node", "-e", program)) as {
+    model: string;
+    count: number;
+  }[];
+  return Object.fromEntries(counts.map(({ model, count }) => [model, count]));
 }
 
 /** Ends a container in its own way and returns its exit code. */
@@ -255,6 +286,307 @@ describe.skipIf(!engine.available)(`images ${engine.reason}`, () => {
       });
       // Uvicorn, once it has ended in good order, lets the signal have its way.
       expect(exitCode).toBe(128 + constants.signals.SIGTERM);
+    });
+  });
+
+  describe(redisImage.image, () => {
+    const PASSWORD = "p@ss word'\"";
+    let container: string;
+
+    function command(...parts: string[]): Promise<string> {
+      const client = ["redis-cli", "--no-auth-warning", ...parts];
+      return docker(["exec", `--env=REDISCLI_AUTH=${PASSWORD}`, container, ...client]);
+    }
+
+    beforeAll(async () => {
+      container = await start(
+        "redis",
+        // It looks into its folders as root before it is the user redis.
+        ["CHOWN", "DAC_OVERRIDE", "SETGID", "SETUID"].map((name) => `--cap-add=${name}`),
+        redisImage.image,
+        ["redis-server", "--requirepass", PASSWORD, "--maxmemory", "32mb", "--appendonly", "yes"],
+      );
+      await vi.waitFor(() => command("ping"), { timeout: MINUTE, interval: 200 });
+    });
+
+    it("passes arguments on, and answers with the password only", async () => {
+      expect(await command("ping")).toBe("PONG\n");
+      expect(await command("config", "get", "maxmemory")).toBe("maxmemory\n33554432\n");
+      expect(await execute(container, "redis-cli", "ping")).toContain("NOAUTH");
+      expect(await command("info", "server")).toMatch(/^redis_version:8\./m);
+    });
+
+    it("runs as user 999, keeps its data in /data, and ends in good order", async () => {
+      expect(await execute(container, "stat", "--format=%u", "/proc/1", "/data")).toBe(
+        "999\n999\n",
+      );
+      await command("set", "kept", "value");
+      expect(await stop(container)).toBe(0);
+      await docker(["start", container]);
+      const read = async () => {
+        expect(await command("get", "kept")).toBe("value\n");
+      };
+      await vi.waitFor(read, { timeout: MINUTE, interval: 200 });
+    });
+
+    it("takes connections from elsewhere without a password, too", async () => {
+      const options = ["--user=999:999", `--network-alias=${prefix}-open`];
+      const open = await start("open-redis", options, redisImage.image);
+      const ask = async () => {
+        // It has no password to compare with, says so, and answers all the same.
+        expect(await command("-h", `${prefix}-open`, "ping")).toContain("PONG\n");
+      };
+      await vi.waitFor(ask, { timeout: MINUTE, interval: 200 });
+      expect(await execute(open, "redis-cli", "config", "get", "protected-mode")).toBe(
+        "protected-mode\nno\n",
+      );
+    });
+  });
+
+  describe(traefikImage.image, () => {
+    const HOST = "litellm.lab.test";
+    const DYNAMIC = "/etc/traefik/dynamic";
+    let authority: CertificateAuthority;
+    let container: string;
+    let volume: string;
+    let ports: { readonly web: number; readonly websecure: number };
+
+    /** The way of a deployment: the new file gets its name when it is whole. */
+    async function write(name: string, content: object): Promise<void> {
+      const file = join(folder, name);
+      writeFileSync(file, JSON.stringify(content));
+      await docker(["cp", file, `${container}:${DYNAMIC}/.${name}.new`]);
+      await execute(container, "mv", `${DYNAMIC}/.${name}.new`, `${DYNAMIC}/${name}`);
+    }
+
+    async function routeTo(server: string): Promise<void> {
+      const servers = [{ url: `http://${server}:8080` }];
+      await write("routes.yaml", {
+        http: {
+          routers: {
+            litellm: {
+              rule: `Host(\`${HOST}\`)`,
+              entryPoints: ["websecure"],
+              service: "litellm",
+              tls: {},
+            },
+          },
+          services: { litellm: { loadBalancer: { servers } } },
+        },
+      });
+      const look = async () => {
+        expect(await askApi("/api/http/services/litellm@file")).toMatchObject({
+          loadBalancer: { servers },
+        });
+      };
+      await vi.waitFor(look, { timeout: MINUTE, interval: 100 });
+    }
+
+    async function askApi(path: string): Promise<unknown> {
+      const url = `http://127.0.0.1:8080${path}`;
+      return JSON.parse(await execute(container, "wget", "-q", "-O", "-", url));
+    }
+
+    function ask(request: Partial<EdgeRequest> = {}) {
+      const { websecure: port } = ports;
+      return askEdge({ address: "127.0.0.1", port, host: HOST, path: "/v1/models", ...request });
+    }
+
+    function load(websecure: number, certificateAuthority: string) {
+      return {
+        url: `https://${HOST}`,
+        connectAddress: "127.0.0.1",
+        port: websecure,
+        certificateAuthority,
+        key: "sk-load",
+        model: "gpt-delay-10",
+        streamModel: "gpt-pause-20",
+        streamWords: 50,
+        stagger: 0.3,
+      };
+    }
+
+    beforeAll(async () => {
+      authority = await CertificateAuthority.create(join(folder, "authority"));
+      volume = `${prefix}-dynamic`;
+      await docker(["volume", "create", `--label=${LAB_LABEL}`, volume]);
+      container = await start(
+        "traefik",
+        [
+          "--publish=127.0.0.1::80",
+          "--publish=127.0.0.1::443",
+          `--volume=${volume}:${DYNAMIC}`,
+          "--cap-add=DAC_OVERRIDE",
+        ],
+        traefikImage.image,
+        [
+          ...["--entrypoints.web.address=:80", "--entrypoints.websecure.address=:443"],
+          "--entrypoints.web.http.redirections.entrypoint.to=:443",
+          "--entrypoints.web.http.redirections.entrypoint.scheme=https",
+          ...["--entrypoints.traefik.address=127.0.0.1:8080", "--api.insecure=true", "--ping=true"],
+          ...[
+            `--providers.file.directory=${DYNAMIC}`,
+            "--providers.providersthrottleduration=0.3s",
+          ],
+          "--global.checknewversion=false",
+        ],
+      );
+      const url = "http://127.0.0.1:8080/ping";
+      const ping = () => execute(container, "wget", "-q", "-O", "-", url);
+      await vi.waitFor(ping, { timeout: MINUTE, interval: 200 });
+      ports = { web: await portOf(container, 80), websecure: await portOf(container, 443) };
+    });
+
+    afterAll(async () => {
+      await docker(["rm", "--force", container]);
+      await docker(["volume", "rm", volume]);
+    });
+
+    it("is laid out as the official one", async () => {
+      expect(await inspect(traefikImage.image, ".Config")).toMatchObject({
+        Entrypoint: ["/entrypoint.sh"],
+        Cmd: ["traefik"],
+        ExposedPorts: { "80/tcp": {} },
+      });
+      expect(await execute(container, "id", "-u")).toBe("0\n");
+      expect(await execute(container, "cat", "/proc/1/comm")).toBe("traefik\n");
+      expect(await docker(["run", "--rm", traefikImage.image, "version"])).toMatch(
+        /^Version: +3\.6\.12$/m,
+      );
+      const files = ["/etc/ssl/certs/ca-certificates.crt", "/usr/share/zoneinfo/Europe/Berlin"];
+      expect(await execute(container, "sh", "-c", `cat ${files.join(" ")} | wc -c`)).toMatch(
+        /^\d{5,}\n$/,
+      );
+    });
+
+    it("routes by files of a folder, and serves the certificate of one", async () => {
+      const upstream = await startUpstream("routed");
+      const { certificateFile, keyFile } = await authority.issue("edge", [`DNS:${HOST}`]);
+      const [certFile, keyText] = [certificateFile, keyFile].map((file) =>
+        readFileSync(file, "utf8"),
+      );
+      await write("credentials.yaml", {
+        tls: { certificates: [{ certFile, keyFile: keyText }] },
+      });
+      await routeTo(upstream);
+      const trusted = readFileSync(authority.certificateFile, "utf8");
+      const answer = async () => {
+        expect(await ask({ certificateAuthority: trusted })).toMatchObject({
+          status: 200,
+          certificate: { subjectaltname: `DNS:${HOST}` },
+        });
+      };
+      await vi.waitFor(answer, { timeout: MINUTE, interval: 100 });
+      expect(await ask({ host: "elsewhere.lab.test" })).toMatchObject({ status: 404 });
+      const redirected = await ask({ scheme: "http", port: ports.web });
+      expect(redirected.status).toBeOneOf([301, 308]);
+      expect(redirected.headers["location"]).toBe(`https://${HOST}/v1/models`);
+    });
+
+    it("changes its route under load without harm, and a killed server is noticed", async () => {
+      const [old, new_] = [await startUpstream("old"), await startUpstream("new")];
+      await routeTo(old);
+      const options = load(ports.websecure, readFileSync(authority.certificateFile, "utf8"));
+      const around = { before: 2, after: 2 };
+      const unharmed = await changeUnderLoad(options, () => routeTo(new_), around);
+      console.log(`route changed: ${describeLoad(unharmed)}`);
+      expect(unharmed).toMatchObject(UNHARMED);
+      const counts = [await countRequests(old), await countRequests(new_)];
+      const sum = (model: string) => counts.reduce((total, of) => total + (of[model] ?? 0), 0);
+      expect(sum(options.model)).toBe(unharmed.requests);
+      expect(sum(options.streamModel)).toBe(unharmed.streams);
+      expect(counts.map((of) => of[options.model])).not.toContain(undefined);
+
+      const kill = async () => {
+        await docker(["kill", new_]);
+        await routeTo(old);
+      };
+      const harmed = await changeUnderLoad(options, kill, around);
+      console.log(`server killed: ${describeLoad(harmed)}`);
+      expect(harmed.failed.length).toBeGreaterThan(0);
+      expect(harmed.cutStreams.length).toBeGreaterThan(0);
+    });
+
+    it("routes by labels, as a Traefik of somebody else's does", async () => {
+      const traefik = await TraefikServer.start({
+        name: `${prefix}-other-traefik`,
+        network: prefix,
+        names: [HOST],
+      });
+      try {
+        const upstream = await startUpstream("labelled", {
+          "traefik.enable": "true",
+          "traefik.http.routers.lab.rule": `Host(\`${HOST}\`)`,
+          "traefik.http.routers.lab.entrypoints": "websecure",
+          "traefik.http.services.lab.loadbalancer.server.port": "8080",
+        });
+        const { websecure: port } = traefik.ports;
+        const { certificateAuthority } = traefik;
+        const answer = async () => {
+          expect(await ask({ port, certificateAuthority })).toMatchObject({ status: 200 });
+        };
+        await vi.waitFor(answer, { timeout: MINUTE, interval: 100 });
+        const service: unknown = JSON.parse(await traefik.ask("/api/http/services/lab@docker"));
+        expect(service).toMatchObject({ status: "enabled", usedBy: ["lab@docker"] });
+        expect(await countRequests(upstream)).toMatchObject({ "": expect.any(Number) as number });
+      } finally {
+        await traefik.remove();
+      }
+    });
+
+    it(`gets a certificate from ${pebbleImage.image} by HTTP`, async () => {
+      const acme = await AcmeServer.start({ name: `${prefix}-acme`, network: prefix });
+      try {
+        const authorityFile = acme.directoryAuthorityFile;
+        const upstream = await startUpstream("certified");
+        const file = join(folder, "acme.json");
+        writeFileSync(
+          file,
+          JSON.stringify({
+            http: {
+              routers: {
+                lab: {
+                  rule: `Host(\`${HOST}\`)`,
+                  service: "lab",
+                  tls: { certResolver: "pebble" },
+                },
+              },
+              services: {
+                lab: { loadBalancer: { servers: [{ url: `http://${upstream}:8080` }] } },
+              },
+            },
+          }),
+        );
+        const resolver = "--certificatesresolvers.pebble.acme";
+        const edge = await start(
+          "acme-traefik",
+          [
+            ...[`--network-alias=${HOST}`, "--publish=127.0.0.1::443"],
+            `--volume=${file}:/dynamic/routes.yaml:ro`,
+            `--volume=${authorityFile}:/authority.pem:ro`,
+          ],
+          traefikImage.image,
+          [
+            ...["--entrypoints.web.address=:80", "--entrypoints.websecure.address=:443"],
+            ...["--providers.file.directory=/dynamic", "--log.level=INFO"],
+            ...[`${resolver}.caserver=${acme.directoryUrl}`, `${resolver}.email=lab@lab.test`],
+            `${resolver}.cacertificates=/authority.pem`,
+            ...[`${resolver}.storage=/tmp/acme.json`, `${resolver}.httpchallenge.entrypoint=web`],
+          ],
+        );
+        const port = await portOf(edge, 443);
+        const certificateAuthority = await acme.readIssuingAuthority();
+        const answer = async () => {
+          expect(await ask({ port, certificateAuthority })).toMatchObject({
+            status: 200,
+            certificate: { subjectaltname: `DNS:${HOST}` },
+          });
+        };
+        await vi.waitFor(answer, { timeout: MINUTE, interval: 500 });
+        expect(await acme.log()).toContain("set VALID by completed challenge");
+      } finally {
+        await acme.remove();
+      }
     });
   });
 });
