@@ -207,7 +207,8 @@ function buildMiddlewares(input: RoutingInput): Record<string, TraefikMap> {
       },
     }),
     // Repeats only what no server has got: a connection that was refused, never a request that was sent.
-    retry: { retry: { attempts: 4, initialInterval: "100ms" } },
+    // Servers are taken in turn by all requests, so one of them may meet the same dead proxy several times.
+    retry: { retry: { attempts: 10, initialInterval: "100ms" } },
   };
 }
 
