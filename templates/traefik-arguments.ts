@@ -52,7 +52,7 @@ export function renderTraefikArguments(input: TraefikArgumentsInput): string[] {
     ...flags("entryPoints.websecure", {
       address: ":443",
       "http.tls": "true",
-      // At its end Go also cancels what is still being answered: the default of 60 s would cut streams.
+      // Until the end of its body: a large file over a slow line takes longer than the default of 60 s.
       "transport.respondingTimeouts.readTimeout": formatSeconds(timeoutSeconds),
       "transport.respondingTimeouts.writeTimeout": "0s",
       // Longer than the minutes for which clients keep idle connections.

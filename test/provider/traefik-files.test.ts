@@ -16,6 +16,7 @@ import {
 } from "../../templates/traefik-credentials.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
+import { AcmeServer } from "../support/acme-server.ts";
 import { CertificateAuthority } from "../support/certificate-authority.ts";
 import { askEdge, type EdgeAnswer } from "../support/edge-client.ts";
 import { findFreePort } from "../support/ports.ts";
@@ -87,11 +88,15 @@ async function startUpstream(name: string, labels: Readonly<Record<string, strin
 }
 
 /** As the deployment starts it. */
-async function startTraefik({ container }: ManagedEdgePlan): Promise<void> {
+async function startTraefik(
+  { container }: ManagedEdgePlan,
+  aliases: readonly string[] = [],
+): Promise<void> {
   made.push(container.name);
   await docker([
     ...["run", "--detach", `--name=${container.name}`, `--label=${LAB_LABEL}`],
     ...[`--network=${prefix}`, "--read-only", "--cap-drop=ALL"],
+    ...aliases.map((alias) => `--network-alias=${alias}`),
     ...container.capabilities.map((capability) => `--cap-add=${capability}`),
     ...["--security-opt=no-new-privileges", `--memory=${container.memoryMegabytes}m`],
     ...Object.entries(container.temporaryFolders).map(
@@ -395,6 +400,54 @@ describe.skipIf(!engine.available)(`Traefik's files ${engine.reason}`, () => {
     expect(log).not.toContain(secret);
     expect(log).not.toContain("Authorization");
     expect(log).toContain('"RouterName":"litellm@file"');
+  });
+
+  test("lead to a certificate from an issuer that asks by HTTP", async () => {
+    const acme = await AcmeServer.start({ name: `${prefix}-issuer`, network: prefix });
+    try {
+      const httpsPort = await findFreePort();
+      const settings = z.object(edgeShape).parse({
+        baseDomain: "issued.test",
+        additionalHosts: ["ai.issued.test"],
+        traefik: {
+          kind: "managed",
+          address: "127.0.0.1",
+          httpPort: await findFreePort(),
+          httpsPort,
+        },
+        certificates: {
+          kind: "acme",
+          email: "admin@gateway.org",
+          directoryUrl: acme.directoryUrl,
+          certificateAuthorityFile: "issuer.pem",
+        },
+      });
+      const edge = planEdge(settings, {
+        ...{ prefix: `${prefix}-issued`, network: prefix, requestTimeoutSeconds: 600 },
+        servers: [`http://${prefix}-upstream-1:4000`],
+        files: { "issuer.pem": readFileSync(acme.directoryAuthorityFile, "utf8") },
+      });
+      if (edge.kind !== "managed") throw new Error("not managed");
+      await startTraefik(edge, edge.hosts);
+      for (const [path, text] of Object.entries(edge.files)) {
+        await put(edge.container.name, path, text);
+      }
+      await apply(edge);
+      const asked = {
+        ...{ port: httpsPort, certificateAuthority: await acme.readIssuingAuthority() },
+        host: edge.host,
+      };
+      const answer = await until(
+        () => get("/v1/models", asked),
+        ({ status }) => status === 200,
+      );
+      expect(answer.certificate?.subjectaltname?.split(", ").sort()).toEqual([
+        "DNS:ai.issued.test",
+        "DNS:litellm.issued.test",
+      ]);
+    } finally {
+      await acme.remove();
+    }
   });
 
   test("are labels for a Traefik that was there before", async () => {
