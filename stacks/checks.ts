@@ -19,8 +19,64 @@ export type Check =
   | { readonly kind: "embedding"; readonly model: string }
   | { readonly kind: "wrong-key"; readonly status: 400 | 401 }
   | { readonly kind: "unknown-model" }
-  | { readonly kind: "admin" }
-  | { readonly kind: "spend-log"; readonly model: string; readonly deadlineSeconds: number };
+  | ({ readonly kind: "admin" } & Management)
+  | ({
+      readonly kind: "spend-log";
+      readonly model: string;
+      readonly deadlineSeconds: number;
+    } & Management)
+  /** The proxy's cache answers a question that was asked before. */
+  | { readonly kind: "cache-hit"; readonly model: string; readonly mode: CacheMode }
+  /** The proxy reaches its cache. */
+  | ({ readonly kind: "redis" } & Management)
+  | EdgeCheck;
+
+/** What a reverse proxy with TLS in front of the gateway does, seen from outside. */
+export type EdgeCheck =
+  /** The names lead here. Only a warning: it may be for others to set. */
+  | { readonly kind: "dns"; readonly hosts: readonly string[] }
+  /** Valid and for all hosts, within so many seconds. The other checks begin after it. */
+  | {
+      readonly kind: "certificate";
+      readonly hosts: readonly string[];
+      readonly issuer: CertificateIssuer;
+      readonly deadlineSeconds: number;
+    }
+  /** HTTP on this port is sent to HTTPS. */
+  | { readonly kind: "redirect"; readonly port: number }
+  /** Browsers are told to use HTTPS only, for at least so many seconds. */
+  | { readonly kind: "hsts"; readonly seconds: number }
+  /** A request with another Host does not get to the proxy. */
+  | { readonly kind: "unknown-host" }
+  /** What only administrators need is refused from here, before it gets to the proxy. */
+  | ({ readonly kind: "admin-refused" } & RefusedPath)
+  /** A stream is passed on piece by piece. */
+  | { readonly kind: "stream-chunks"; readonly model: string }
+  | { readonly kind: "websocket" };
+
+interface RefusedPath {
+  readonly path: string;
+  /** 403 for an address that may not, 401 for a missing password. */
+  readonly status: 401 | 403;
+  /** This machine may be among those that are allowed: then nothing is seen. Default: false. */
+  readonly mayBeAllowed?: true;
+}
+
+/** A check that asks what only administrators may ask. */
+interface Management {
+  /** Not everywhere allowed: that this machine is refused is no fault. Default: false. */
+  readonly isRestricted?: true;
+}
+
+/** Whether LiteLLM caches what does not ask for it. */
+export type CacheMode = "default_on" | "default_off";
+
+/**
+ * Who has issued the certificate. `acme-staging`: an ACME server that nobody trusts, such as one for
+ * tests; what it issues is trusted for the checks if the names are right. `existing`: somebody else's
+ * business.
+ */
+export type CertificateIssuer = "private" | "files" | "acme" | "acme-staging" | "existing";
 
 /** Checks that take longer are left to `npm run verify`: `up` is not to wait for them. */
 const QUICK_SECONDS = 60;
@@ -30,6 +86,26 @@ export function selectQuick(checks: readonly Check[]): Check[] {
   return checks.filter(
     (check) => check.kind !== "spend-log" || check.deadlineSeconds <= QUICK_SECONDS,
   );
+}
+
+/** A certificate by ACME is there a little after the first start of what asks for it. */
+const ACME_DEADLINE_SECONDS = 120;
+/** Files are read within seconds. */
+const CERTIFICATE_DEADLINE_SECONDS = 15;
+
+/** What stands between the gateway and its users. */
+export interface CheckedEdge {
+  /** Names that the gateway is reached under, that of its URL first. */
+  readonly hosts: readonly string[];
+  readonly issuer: CertificateIssuer;
+  /** Least time that browsers are told to use HTTPS only for; 0: they are not told. */
+  readonly hstsSeconds: number;
+  /** Port that sends HTTP to HTTPS; undefined where there is none. */
+  readonly httpPort: number | undefined;
+  /** Paths that are refused from this machine, and how. */
+  readonly refused: readonly RefusedPath[];
+  /** Whether this machine may ask what only administrators may (`/key/list`, `/spend/logs`, `/cache/ping`). */
+  readonly management: "allowed" | "refused" | "unknown";
 }
 
 /** What the checks follow from. */
@@ -48,12 +124,20 @@ export interface CheckedDeployment {
   readonly embeddingModel: string | undefined;
   /** How often LiteLLM writes its spend log, in seconds. Default: LiteLLM's own 10. */
   readonly spendLogSeconds: number | undefined;
+  /** Whether answers are cached, and which. Default: none are. */
+  readonly cache?: CacheMode | undefined;
+  /** Default: the gateway is reached directly. */
+  readonly edge?: CheckedEdge | undefined;
 }
 
 export function planChecks(deployment: CheckedDeployment): Check[] {
   const { connections, models, chatModel, embeddingModel, spendLogSeconds = 10 } = deployment;
+  const { cache, edge } = deployment;
+  const isManageable = edge?.management !== "refused";
+  const management: Management = edge?.management === "unknown" ? { isRestricted: true } : {};
   const hasDatabase = deployment.database !== "none";
   return [
+    ...(edge === undefined ? [] : planConnectionChecks(edge)),
     { kind: "live" },
     { kind: "ready", database: hasDatabase ? "connected" : "Not connected" },
     ...(deployment.database === "reachable"
@@ -77,12 +161,51 @@ export function planChecks(deployment: CheckedDeployment): Check[] {
     // Without a database LiteLLM cannot look a key up and says "No connected db." with status 400.
     { kind: "wrong-key", status: hasDatabase ? 401 : 400 },
     { kind: "unknown-model" },
-    ...(hasDatabase ? ([{ kind: "admin" }] as const) : []),
-    ...(hasDatabase && chatModel !== undefined
+    ...(hasDatabase && isManageable ? ([{ kind: "admin", ...management }] as const) : []),
+    ...(cache !== undefined && isManageable ? ([{ kind: "redis", ...management }] as const) : []),
+    ...(cache !== undefined && chatModel !== undefined
+      ? ([{ kind: "cache-hit", model: chatModel, mode: cache }] as const)
+      : []),
+    ...(edge === undefined ? [] : planPassageChecks(edge, chatModel)),
+    ...(hasDatabase && isManageable && chatModel !== undefined
       ? ([
           // Batches are written some seconds later than they should be.
-          { kind: "spend-log", model: chatModel, deadlineSeconds: spendLogSeconds + 50 },
+          {
+            kind: "spend-log",
+            model: chatModel,
+            deadlineSeconds: spendLogSeconds + 50,
+            ...management,
+          },
         ] as const)
       : []),
+  ];
+}
+
+/** How one gets to the gateway. */
+function planConnectionChecks({ hosts, issuer, httpPort }: CheckedEdge): Check[] {
+  const isAwaited = issuer === "acme" || issuer === "acme-staging";
+  return [
+    { kind: "dns", hosts },
+    {
+      kind: "certificate",
+      hosts,
+      issuer,
+      deadlineSeconds: isAwaited ? ACME_DEADLINE_SECONDS : CERTIFICATE_DEADLINE_SECONDS,
+    },
+    ...(httpPort === undefined ? [] : ([{ kind: "redirect", port: httpPort }] as const)),
+  ];
+}
+
+/** What is let through, and how. */
+function planPassageChecks(
+  { hstsSeconds, refused }: CheckedEdge,
+  chatModel: string | undefined,
+): Check[] {
+  return [
+    ...(hstsSeconds === 0 ? [] : ([{ kind: "hsts", seconds: hstsSeconds }] as const)),
+    { kind: "unknown-host" },
+    ...refused.map((path) => ({ kind: "admin-refused", ...path }) as const),
+    ...(chatModel === undefined ? [] : ([{ kind: "stream-chunks", model: chatModel }] as const)),
+    { kind: "websocket" },
   ];
 }

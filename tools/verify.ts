@@ -1,6 +1,6 @@
 /** `npm run verify [stack]`: repeats the checks of the last `up` against what is running. */
 import { formatResults } from "../components/verification/results-table.ts";
-import { runChecks } from "../components/verification/run-check.ts";
+import { type CheckTarget, runChecks } from "../components/verification/run-check.ts";
 import type { Check } from "../stacks/checks.ts";
 import { chooseStack, openPulumi } from "./stack.ts";
 
@@ -8,11 +8,14 @@ const stack = chooseStack(process.argv.slice(2));
 const pulumi = await openPulumi();
 const outputs = JSON.parse(
   await pulumi.read("stack", "output", "--json", "--show-secrets", "--stack", stack),
-) as { proxyUrl?: string; masterKey: string; databaseUrl?: string; checks: Check[] };
+) as Partial<CheckTarget> & { masterKey: string; checks: Check[] };
 if (outputs.proxyUrl === undefined) {
   console.error(`stack ${stack} is not deployed; deploy it: npm start ${stack}`);
   process.exit(1);
 }
-const results = await runChecks(outputs.checks, { ...outputs, proxyUrl: outputs.proxyUrl });
+const target: CheckTarget = { ...outputs, proxyUrl: outputs.proxyUrl };
+const results = await runChecks(outputs.checks, target, (waiting) => {
+  console.log(waiting);
+});
 console.log(formatResults(results));
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);

@@ -1,7 +1,9 @@
 import type { ContainerPlan } from "../../stacks/container-plan.ts";
-import type { SingleHostPlan } from "../../stacks/plan.ts";
+import type { ContainersPlan } from "../../stacks/plan.ts";
+import { listServices } from "../../stacks/planned-containers.ts";
 import { runDocker } from "../docker-command.ts";
 import { quoteLog } from "../quoted-log.ts";
+import { explainLog } from "./diagnosis.ts";
 
 /** What `docker container inspect` tells. */
 interface InspectedContainer {
@@ -35,19 +37,11 @@ export interface ContainerFault {
 }
 
 /** The stack's running containers; none where Docker cannot be asked from this machine. */
-export async function observeContainers({
-  docker,
-  proxy,
-  database,
-}: SingleHostPlan): Promise<ObservedContainer[]> {
-  const plans = [
-    ...(database.kind === "managed" ? [database.server.container] : []),
-    proxy.container,
-  ];
+export async function observeContainers(stack: ContainersPlan): Promise<ObservedContainer[]> {
   const observed = await Promise.all(
-    plans.map(async (plan): Promise<ObservedContainer[]> => {
+    listServices(stack).map(async (plan): Promise<ObservedContainer[]> => {
       try {
-        const { stdout } = await runDocker(docker, ["container", "inspect", plan.name]);
+        const { stdout } = await runDocker(stack.docker, ["container", "inspect", plan.name]);
         const [inspected] = JSON.parse(stdout) as InspectedContainer[];
         return [{ plan, inspected }];
       } catch (error) {
@@ -66,20 +60,19 @@ export async function observeContainers({
  */
 export function findFaults(
   containers: readonly ObservedContainer[],
-  { network }: SingleHostPlan,
+  _plan: ContainersPlan,
   before: readonly ObservedContainer[] = [],
 ): ContainerFault[] {
   return containers.flatMap((container) => {
     const restartsBefore =
       before.find(({ plan }) => plan === container.plan)?.inspected?.RestartCount ?? Infinity;
-    const fault = describeFault(container, network, restartsBefore);
+    const fault = describeFault(container, restartsBefore);
     return fault === undefined ? [] : [{ container, ...fault }];
   });
 }
 
 function describeFault(
-  { plan: { name, alias }, inspected }: ObservedContainer,
-  network: string,
+  { plan: { name, networks }, inspected }: ObservedContainer,
   restartsBefore: number,
 ): Omit<ContainerFault, "container"> | undefined {
   const byHand = (description: string) => ({ description, isLasting: true, isLogged: false });
@@ -120,9 +113,11 @@ function describeFault(
     default:
       return Status satisfies never;
   }
-  if (!(network in inspected.NetworkSettings.Networks)) {
+  const cutOff = networks.find((network) => !(network.name in inspected.NetworkSettings.Networks));
+  if (cutOff !== undefined) {
+    const alias = cutOff.alias === undefined ? "" : `--alias ${cutOff.alias} `;
     return byHand(
-      `${name} is not on network ${network}; connect it: docker network connect --alias ${alias} ${network} ${name}`,
+      `${name} is not on network ${cutOff.name}; connect it: docker network connect ${alias}${cutOff.name} ${name}`,
     );
   }
   return Health === undefined || Health.Status === "healthy"
@@ -133,12 +128,15 @@ function describeFault(
 /** The faults one by one, each with the last lines of a log that may tell its cause. */
 export async function formatFaults(
   faults: readonly ContainerFault[],
-  plan: SingleHostPlan,
+  plan: ContainersPlan,
 ): Promise<string> {
   const texts = await Promise.all(
     faults.map(async ({ container, description, isLogged }) => {
       const lines = isLogged ? await readLastLines(container, plan) : "";
-      return `  - ${description}${lines === "" ? "" : `\n${lines}`}`;
+      const advice = explainLog(lines);
+      return [`  - ${description}`, lines, advice === undefined ? "" : `    — ${advice}`]
+        .filter((part) => part !== "")
+        .join("\n");
     }),
   );
   return texts.join("\n");
@@ -147,7 +145,7 @@ export async function formatFaults(
 /** Of what the container has written to standard error, or to standard output where that is nothing. */
 async function readLastLines(
   { plan, inspected }: ObservedContainer,
-  { docker }: SingleHostPlan,
+  { docker }: ContainersPlan,
 ): Promise<string> {
   const { stdout, stderr } = await runDocker(docker, ["logs", "--tail=100", plan.name]).catch(
     () => ({ stdout: "", stderr: "" }),

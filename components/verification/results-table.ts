@@ -4,9 +4,9 @@ import type { CheckResult } from "./run-check.ts";
 export function formatResults(results: readonly CheckResult[]): string {
   const width = Math.max(...results.map(({ title }) => title.length));
   return results
-    .map(({ title, passed, detail, milliseconds }) => {
+    .map(({ title, passed, warning = false, detail, milliseconds }) => {
       const time = `${(milliseconds / 1000).toFixed(1)} s`.padStart(7);
-      return `${passed ? "✓" : "✗"} ${title.padEnd(width)} ${time}  ${detail}`;
+      return `${passed ? (warning ? "⚠" : "✓") : "✗"} ${title.padEnd(width)} ${time}  ${detail}`;
     })
     .join("\n");
 }

@@ -1,13 +1,21 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Check } from "../../stacks/checks.ts";
-import { explainAnswer, explainUnreachable } from "./diagnosis.ts";
+import type { CacheMode, Check } from "../../stacks/checks.ts";
+import { explainAnswer, explainDatabase, explainUnreachable } from "./diagnosis.ts";
+import { isFromLitellm, observeEdge } from "./edge-checks.ts";
+import { awaitCertificate, type Observation } from "./edge-connection.ts";
+import { type Answer, ProxyClient } from "./proxy-client.ts";
 
 /** The deployment that checks are run against. */
 export interface CheckTarget {
   /** Base URL of the proxy, without a path. */
   readonly proxyUrl: string;
   readonly masterKey: string;
+  /** Address to connect to, whatever the URL's name resolves to. Default: what it resolves to. */
+  readonly connectAddress?: string | undefined;
+  /** PEM of the authorities that certificates are to be of. Default: the public ones. */
+  readonly certificateAuthority?: string | undefined;
   /** Connection string of the proxy's own role; only with a database. */
   readonly databaseUrl?: string | undefined;
 }
@@ -16,6 +24,8 @@ export interface CheckTarget {
 export interface CheckResult {
   readonly title: string;
   readonly passed: boolean;
+  /** It passed, but something is to be done. Default: false. */
+  readonly warning?: boolean;
   /** What was seen; for a failure also its likely cause and the next step. Never a secret. */
   readonly detail: string;
   readonly milliseconds: number;
@@ -24,23 +34,83 @@ export interface CheckResult {
 /** Runs one check. A failure is a result, not an exception. */
 export async function runCheck(check: Check, target: CheckTarget): Promise<CheckResult> {
   const started = performance.now();
-  const finish = (passed: boolean, detail: string): CheckResult => ({
+  const finish = (passed: boolean, { detail, isWarning }: Observation): CheckResult => ({
     title: describeCheck(check),
     passed,
+    ...(isWarning && { warning: true }),
     detail,
     milliseconds: Math.round(performance.now() - started),
   });
   try {
-    return finish(true, await observe(check, target));
+    const seen = await observe(check, target);
+    return finish(true, typeof seen === "string" ? { detail: seen, isWarning: false } : seen);
   } catch (error) {
-    return finish(false, error instanceof Error ? error.message : String(error));
+    const detail = error instanceof Error ? error.message : String(error);
+    return finish(false, { detail, isWarning: false });
   }
 }
 
-/** Runs all checks at once; results in the order of the checks. */
-export function runChecks(checks: readonly Check[], target: CheckTarget): Promise<CheckResult[]> {
-  return Promise.all(checks.map((check) => runCheck(check, target)));
+/**
+ * Runs all checks at once, those that need TLS after the one of the certificate; results in the
+ * order of the checks.
+ *
+ * @param report - is told when it takes long, and why
+ */
+export async function runChecks(
+  checks: readonly Check[],
+  target: CheckTarget,
+  report?: (waiting: string) => void,
+): Promise<CheckResult[]> {
+  const certificate = checks.find((check) => check.kind === "certificate");
+  if (certificate === undefined) {
+    return Promise.all(checks.map((check) => runCheck(check, target)));
+  }
+  let trusting = target;
+  const started = performance.now();
+  const connection = await awaitCertificate(toEndpoint(target), certificate, report).then(
+    ({ observation, certificateAuthority }) => {
+      trusting = { ...target, certificateAuthority };
+      return { passed: true, observation };
+    },
+    (error: unknown) => ({
+      passed: false,
+      observation: {
+        detail: error instanceof Error ? error.message : String(error),
+        isWarning: false,
+      },
+    }),
+  );
+  const { passed, observation } = connection;
+  const result: CheckResult = {
+    title: describeCheck(certificate),
+    passed,
+    ...(observation.isWarning && { warning: true }),
+    detail: observation.detail,
+    milliseconds: Math.round(performance.now() - started),
+  };
+  return Promise.all(
+    checks.map(async (check): Promise<CheckResult> => {
+      if (check === certificate) return result;
+      if (passed || !needsTls(check)) return runCheck(check, trusting);
+      return {
+        title: describeCheck(check),
+        passed: false,
+        detail: "not tried: the certificate is not valid",
+        milliseconds: 0,
+      };
+    }),
+  );
 }
+
+function needsTls({ kind }: Check): boolean {
+  return !["dns", "redirect", "database", "schema", "connections"].includes(kind);
+}
+
+const toEndpoint = ({ proxyUrl, connectAddress, certificateAuthority }: CheckTarget) => ({
+  url: proxyUrl,
+  connectAddress,
+  certificateAuthority,
+});
 
 function describeCheck(check: Check): string {
   switch (check.kind) {
@@ -70,13 +140,33 @@ function describeCheck(check: Check): string {
       return "master key is proxy admin";
     case "spend-log":
       return "request is in the spend log";
+    case "redis":
+      return "cache is reachable";
+    case "cache-hit":
+      return "cache answers an equal question";
+    case "dns":
+      return "name leads to the gateway";
+    case "certificate":
+      return "certificate is valid";
+    case "redirect":
+      return "HTTP is sent to HTTPS";
+    case "hsts":
+      return "browsers are told to use HTTPS";
+    case "unknown-host":
+      return "unknown host is refused";
+    case "admin-refused":
+      return `${check.path} is refused from here`;
+    case "stream-chunks":
+      return "stream arrives in pieces";
+    case "websocket":
+      return "WebSocket passes";
     default:
       return check satisfies never;
   }
 }
 
 /** What was seen, or an error that says what came instead. */
-async function observe(check: Check, target: CheckTarget): Promise<string> {
+async function observe(check: Check, target: CheckTarget): Promise<string | Observation> {
   switch (check.kind) {
     case "live":
       await call(target, "/health/liveliness", { key: null });
@@ -106,10 +196,28 @@ async function observe(check: Check, target: CheckTarget): Promise<string> {
       await expectRefusal(target, 400, { body: chatBody("no-such-model-is-configured") });
       return "400";
     case "admin":
-      await call(target, "/key/list?size=1");
-      return "may manage keys";
+      return manage(check, async () => {
+        await call(target, "/key/list?size=1");
+        return "may manage keys";
+      });
     case "spend-log":
-      return observeSpendLog(target, check);
+      return manage(check, () => observeSpendLog(target, check));
+    case "redis":
+      return manage(check, async () => {
+        const { cache_type } = (await call(target, "/cache/ping")) as { cache_type?: string };
+        return `200, ${cache_type ?? "cache"} answers`;
+      });
+    case "cache-hit":
+      return observeCacheHit(target, check);
+    case "dns":
+    case "certificate":
+    case "redirect":
+    case "hsts":
+    case "unknown-host":
+    case "admin-refused":
+    case "stream-chunks":
+    case "websocket":
+      return observeEdge(check, toEndpoint(target), target.masterKey);
     default:
       return check satisfies never;
   }
@@ -119,34 +227,52 @@ interface Request {
   /** Null sends none; default: the master key. */
   readonly key?: string | null;
   readonly body?: object;
-  readonly stream?: boolean;
 }
 
-async function send(target: CheckTarget, path: string, request: Request = {}): Promise<Response> {
-  const key = request.key === undefined ? target.masterKey : request.key;
+async function send(target: CheckTarget, path: string, request: Request = {}): Promise<Answer> {
+  const { key = target.masterKey, body } = request;
   try {
-    return await fetch(new URL(path, target.proxyUrl), {
-      method: request.body === undefined ? "GET" : "POST",
-      headers: {
-        ...(key !== null && { authorization: `Bearer ${key}` }),
-        ...(request.body !== undefined && { "content-type": "application/json" }),
-      },
-      ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
-      signal: AbortSignal.timeout(30_000),
-    });
+    return await new ProxyClient(toEndpoint(target)).request(path, { key, body });
   } catch (error) {
-    throw new Error(explainUnreachable(target.proxyUrl, error), { cause: error });
+    throw new Error(explainUnreachable(target.proxyUrl, error, target.connectAddress), {
+      cause: error,
+    });
   }
 }
+
+/** An answer in place of the proxy's, by what stands in front of it. */
+class Refusal extends Error {}
 
 /** JSON answer of a request that must succeed. */
 async function call(target: CheckTarget, path: string, request: Request = {}): Promise<unknown> {
-  const response = await send(target, path, request);
-  const text = await response.text();
-  if (!response.ok) {
-    throw new Error(explainAnswer(path, response.status, text));
+  return JSON.parse((await succeed(target, path, request)).text) as unknown;
+}
+
+async function succeed(target: CheckTarget, path: string, request: Request = {}): Promise<Answer> {
+  const answer = await send(target, path, request);
+  const { status, text } = answer;
+  if (status < 200 || status > 299) {
+    const explanation = explainAnswer(path, status, text);
+    throw [401, 403].includes(status) && !isFromLitellm(answer)
+      ? new Refusal(explanation)
+      : new Error(explanation);
   }
-  return JSON.parse(text) as unknown;
+  return answer;
+}
+
+/** Asks what only administrators may ask, which may be restricted to other machines than this one. */
+async function manage(
+  { isRestricted = false }: { readonly isRestricted?: boolean },
+  ask: () => Promise<string>,
+): Promise<string> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRestricted && error instanceof Refusal) {
+      return "not for this machine: the settings restrict administration";
+    }
+    throw error;
+  }
 }
 
 async function observeReadiness(target: CheckTarget, wanted: string): Promise<string> {
@@ -200,9 +326,10 @@ async function observeModels(
   return exact ? offered.join(", ") : `${names.join(", ")} and any other`;
 }
 
+/** A question that was never asked before: a cache must not answer it. */
 const chatBody = (model: string): object => ({
   model,
-  messages: [{ role: "user", content: "Say hello." }],
+  messages: [{ role: "user", content: `Say hello. (${randomBytes(8).toString("hex")})` }],
   max_tokens: 16,
 });
 
@@ -211,9 +338,12 @@ interface ChatAnswer {
   readonly choices: { readonly message: { readonly content: string } }[];
 }
 
-async function chat(target: CheckTarget, model: string): Promise<{ id: string; text: string }> {
-  const path = "/v1/chat/completions";
-  const answer = (await call(target, path, { body: chatBody(model) })) as ChatAnswer;
+async function chat(
+  target: CheckTarget,
+  model: string,
+  body: object = chatBody(model),
+): Promise<{ id: string; text: string }> {
+  const answer = (await call(target, "/v1/chat/completions", { body })) as ChatAnswer;
   const text = answer.choices[0]?.message.content;
   if (text === undefined || text === "") {
     throw new Error("the answer holds no text");
@@ -223,11 +353,7 @@ async function chat(target: CheckTarget, model: string): Promise<{ id: string; t
 
 async function streamChat(target: CheckTarget, model: string): Promise<string> {
   const path = "/v1/chat/completions";
-  const response = await send(target, path, { body: { ...chatBody(model), stream: true } });
-  const text = await response.text();
-  if (!response.ok) {
-    throw new Error(explainAnswer(path, response.status, text));
-  }
+  const { text } = await succeed(target, path, { body: { ...chatBody(model), stream: true } });
   const events = text.split("\n").filter((line) => line.startsWith("data: "));
   if (events.at(-1) !== "data: [DONE]") {
     throw new Error("the stream broke off before its end");
@@ -249,14 +375,36 @@ async function expectRefusal(
   status: number,
   { key, body = chatBody("any") }: Request,
 ): Promise<void> {
-  const response = await send(target, "/v1/chat/completions", {
+  const answer = await send(target, "/v1/chat/completions", {
     ...(key !== undefined && { key }),
     body,
   });
-  await response.body?.cancel();
-  if (response.status !== status) {
-    throw new Error(`status ${response.status} came, ${status} was expected`);
+  if (answer.status !== status) {
+    throw new Error(`status ${answer.status} came, ${status} was expected`);
   }
+}
+
+/** Asks the same until the answer is one that was given before: it is stored after it was sent. */
+async function observeCacheHit(
+  target: CheckTarget,
+  { model, mode }: { readonly model: string; readonly mode: CacheMode },
+): Promise<string> {
+  const ATTEMPTS = 10;
+  const POLL_MILLISECONDS = 300;
+  const body = {
+    ...chatBody(model),
+    ...(mode === "default_off" && { cache: { "use-cache": true } }),
+  };
+  const seen = new Set<string>();
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const { id } = await chat(target, model, body);
+    if (seen.has(id)) return `answer ${attempt} to the same question is from the cache`;
+    seen.add(id);
+    await sleep(POLL_MILLISECONDS);
+  }
+  throw new Error(
+    `${ATTEMPTS} equal questions were answered anew each time; Redis does not keep the answers: see that it runs (\`docker ps --all\`) and look for "Redis" in the proxy's log, then run \`pulumi up\``,
+  );
 }
 
 async function observeSpendLog(
@@ -293,6 +441,8 @@ async function query(target: CheckTarget, sql: string): Promise<string> {
     await client.connect();
     const { rows } = await client.query<{ seen: string }>(sql);
     return rows[0]?.seen ?? "";
+  } catch (error) {
+    throw new Error(explainDatabase(error), { cause: error });
   } finally {
     await client.end().catch(() => undefined);
   }

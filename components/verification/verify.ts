@@ -10,6 +10,10 @@ export interface VerifiedDeployment {
   readonly proxyUrl: pulumi.Input<string>;
   readonly masterKey: pulumi.Input<string>;
   readonly databaseUrl?: pulumi.Input<string> | undefined;
+  /** Address to connect to, whatever the URL's name resolves to. Default: what it resolves to. */
+  readonly connectAddress?: pulumi.Input<string> | undefined;
+  /** PEM of the authorities that certificates are to be of. Default: the public ones. */
+  readonly certificateAuthority?: pulumi.Input<string> | undefined;
 }
 
 /**
@@ -27,7 +31,7 @@ export function verify(plan: Plan, deployment: VerifiedDeployment): pulumi.Outpu
   return pulumi.unsecret(
     pulumi.output(deployment).apply(async (target: CheckTarget) => {
       await awaitReadiness(plan);
-      const results = await runChecks(checks, target);
+      const results = await runChecks(checks, target, (waiting) => void pulumi.log.info(waiting));
       const table = formatResults(results);
       const failed = results.filter(({ passed }) => !passed).length;
       if (failed > 0) {
@@ -43,7 +47,7 @@ export function verify(plan: Plan, deployment: VerifiedDeployment): pulumi.Outpu
   );
 }
 
-/** The proxy of topology `local` is ready when its resource is. Only the code of a topology is loaded. */
+/** Elsewhere the proxy is ready when its resource is. Only the code of a topology is loaded. */
 async function awaitReadiness(plan: Plan): Promise<void> {
   if (plan.topology === "single-host") {
     await (await import("./readiness.ts")).awaitReadiness(plan);
@@ -52,7 +56,7 @@ async function awaitReadiness(plan: Plan): Promise<void> {
 
 /** What the machine that is deployed to tells about checks that failed. */
 async function describeFaults(plan: Plan): Promise<string> {
-  if (plan.topology !== "single-host") return "";
+  if (plan.topology === "local") return "";
   const { findFaults, formatFaults, observeContainers } = await import("./container-faults.ts");
   const faults = findFaults(await observeContainers(plan), plan);
   return faults.length === 0 ? "" : `${await formatFaults(faults, plan)}\n`;

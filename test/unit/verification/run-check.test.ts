@@ -63,6 +63,13 @@ describe("a check that passes", () => {
     [{ kind: "wrong-key", status: 401 }, 401, failure("no"), "401"],
     [{ kind: "unknown-model" }, 400, failure("no"), "400"],
     [{ kind: "admin" }, 200, { keys: [] }, "may manage keys"],
+    [{ kind: "redis" }, 200, { cache_type: "redis" }, "200, redis answers"],
+    [
+      { kind: "cache-hit", model: "hello", mode: "default_on" },
+      200,
+      { id: "1", choices: [{ message: { content: "Hi" } }] },
+      "answer 2 to the same question is from the cache",
+    ],
   ])("%j tells what it saw", async (planned, status, body, detail) => {
     expect(await check(planned, status, body)).toMatchObject({ passed: true, detail });
   });
@@ -77,6 +84,35 @@ describe("a check that passes", () => {
     expect(chat?.headers.authorization).toBe(`Bearer ${MASTER_KEY}`);
     expect(chat?.url).not.toContain(MASTER_KEY);
   });
+});
+
+test("no question is asked twice but for the cache, and there it is wanted", async () => {
+  const questions: string[] = [];
+  let answers = 0;
+  server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    request.setEncoding("utf8");
+    request.on("data", (body: string) => questions.push(body));
+    request.on("end", () => {
+      const message = { content: "Hi" };
+      response.end(JSON.stringify({ id: String(answers++), choices: [{ message }] }));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const target = { proxyUrl: `http://127.0.0.1:${port}`, masterKey: MASTER_KEY };
+  await runCheck(CHAT, target);
+  await runCheck(CHAT, target);
+  expect(questions[0]).not.toBe(questions[1]);
+  const result = await runCheck({ kind: "cache-hit", model: "h", mode: "default_off" }, target);
+  expect(result).toMatchObject({
+    passed: false,
+    detail: expect.stringMatching(
+      /^10 equal questions were answered anew each time; .*`pulumi up`$/,
+    ) as string,
+  });
+  expect(new Set(questions.slice(2)).size).toBe(1);
+  expect(JSON.parse(questions[2] ?? "")).toMatchObject({ cache: { "use-cache": true } });
 });
 
 describe("a check that fails", () => {
@@ -162,11 +198,13 @@ test("results are a table", () => {
   const table = formatResults([
     { title: "proxy is live", passed: true, detail: "200", milliseconds: 12 },
     { title: "chat with hello", passed: false, detail: "no", milliseconds: 61_234 },
+    { title: "name", passed: true, warning: true, detail: "set it", milliseconds: 0 },
   ]);
   expect(`\n${table}\n`).toMatchInlineSnapshot(`
     "
     ✓ proxy is live     0.0 s  200
     ✗ chat with hello  61.2 s  no
+    ⚠ name              0.0 s  set it
     "
   `);
 });
