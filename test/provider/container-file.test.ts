@@ -21,12 +21,13 @@ const parse = (inputs: object = {}) =>
     ...inputs,
   });
 const execute = (...command: string[]) => docker(["exec", container, ...command]);
-const read = (id = `${container}:${path}`) => containerFile.read(context, id, { inputs: {} });
+const read = (id = `${container}:${path}`) =>
+  containerFile.read(context, id, { inputs: {}, outputs: {} });
 /** Of another deployment: what one has written itself it does not delete again. */
 const remove = async (inputs = parse()) => {
   vi.resetModules();
   const later = await import("../../components/provider/docker/container-file.ts");
-  await later.containerFile.delete(context, "", { inputs });
+  await later.containerFile.delete(context, "", { inputs, outputs: inputs });
 };
 
 describe.skipIf(!lab.available)(`a file in a container (${lab.reason})`, () => {
@@ -120,7 +121,7 @@ describe.skipIf(!lab.available)(`a file in a container (${lab.reason})`, () => {
 
   test("is deleted by a later deployment, and once more, with its container and without", async () => {
     await containerFile.create(context, parse());
-    await containerFile.delete(context, "", { inputs: parse() });
+    await containerFile.delete(context, "", { inputs: parse(), outputs: parse() });
     expect(await execute("ls", folder)).toBe("credentials.yaml\n");
     await remove();
     expect(await execute("ls", folder)).toBe("");

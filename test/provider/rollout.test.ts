@@ -20,7 +20,7 @@ const ROUTES = "/etc/traefik/dynamic/routes.yaml";
 
 /** Answers as a proxy does, and ends its last requests when it is told to stop. */
 const PROXY = `
-const { existsSync } = require("node:fs");
+const { existsSync, writeFileSync } = require("node:fs");
 const { GENERATION, ADMISSION, DATABASE_URL } = process.env;
 const server = require("node:http").createServer(async (request, response) => {
   const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
@@ -30,17 +30,22 @@ const server = require("node:http").createServer(async (request, response) => {
     return response.writeHead(ADMISSION === "refused" ? 500 : 200).end();
   }
   if (request.url === "/stream") {
-    for (let chunk = 0; chunk < 20; chunk++) { response.write(GENERATION + "\\n"); await pause(150); }
+    for (let chunk = 0; chunk < 20; chunk++) { response.write(GENERATION + "\\n"); await pause(100); }
     return response.end("end\\n");
   }
   await pause(100);
   response.end(GENERATION);
 });
-server.listen(4000);
+server.listen(4000, () => writeFileSync("/tmp/ready", ""));
 process.on("SIGTERM", () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
 `;
-const ASK = (path: string) =>
-  `fetch("http://127.0.0.1:4000${path}").then(({ status }) => { if (status !== 200) { console.error("answered " + status); process.exit(1); } })`;
+const ADMIT = `
+fetch("http://127.0.0.1:4000/admit").then(({ status }) => {
+  if (status !== 200) { console.error("answered " + status); process.exit(1); }
+})`;
+/** Generous for what succeeds on a busy machine; waited for to its end where it fails. */
+const DEADLINE = 30;
+const SHORT_DEADLINE = 2;
 
 let prefix: string;
 let network: string;
@@ -72,7 +77,7 @@ async function startProxies(generation: string, ...options: string[]): Promise<v
         ...["--env", `GENERATION=${generation}`],
         ...["--env", `DATABASE_URL=postgresql://owner:${encodeURIComponent(SECRET)}@host/name`],
         ...["--health-interval=1s", "--health-retries=1", "--health-timeout=10s"],
-        ...["--health-cmd", `node -e '${ASK("/ready")}'`, ...options],
+        ...["--health-cmd", "test -e /tmp/ready && ! test -e /tmp/retired", ...options],
         ...["node:24-slim", "node", "-e", PROXY],
       ]),
     ),
@@ -89,7 +94,11 @@ const writeRoutes = (servers: readonly string[], middlewares = "[]") => `http:
         servers: [${servers.map((url) => `{ url: "${url}" }`).join(", ")}]
 `;
 
-function plan(generation: string, change: { content?: string; edge?: object } = {}): RolloutInputs {
+function plan(
+  generation: string,
+  change: { content?: string; edge?: object; deadlineSeconds?: number } = {},
+): RolloutInputs {
+  const { deadlineSeconds = DEADLINE } = change;
   const proxies = nameProxies(generation);
   const servers = proxies.map((name) => `http://${name}:4000`);
   return rollout.inputs.parse({
@@ -100,7 +109,7 @@ function plan(generation: string, change: { content?: string; edge?: object } = 
     generationLabel: GENERATION_LABEL,
     readyDeadlineSeconds: 60,
     stopGraceSeconds: 30,
-    admission: { command: ["node", "-e", ASK("/admit")], deadlineSeconds: 3 },
+    admission: { command: ["node", "-e", ADMIT], deadlineSeconds },
     edge: change.edge ?? {
       kind: "file",
       container: traefik(),
@@ -109,7 +118,7 @@ function plan(generation: string, change: { content?: string; edge?: object } = 
       service: "litellm@file",
       servers,
       apiUrl: "http://127.0.0.1:8080",
-      deadlineSeconds: 5,
+      deadlineSeconds,
     },
   });
 }
@@ -119,6 +128,16 @@ const create = (inputs: RolloutInputs) => rollout.create(context, inputs);
 const update = (inputs: RolloutInputs, previousInputs: RolloutInputs, serving?: string[]) => {
   const outputs = { ...previousInputs, serving: serving ?? previousInputs.proxies };
   return rollout.update(context, "", { inputs, previousInputs, outputs });
+};
+const stateOf = (inputs: RolloutInputs) => ({
+  inputs,
+  outputs: { ...inputs, serving: inputs.proxies },
+});
+/** What is seen of a rollout that was put into the state. */
+const observe = async (inputs: RolloutInputs) => {
+  const found = await rollout.read(context, "", stateOf(inputs));
+  if (found === undefined) throw new Error("it is not there");
+  return found;
 };
 /** Message and outputs of a rollout that fails. */
 const fail = async (attempt: Promise<unknown>) => {
@@ -200,11 +219,11 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
     await create(a);
     const underway = load();
     await startProxies("b", "--env=ADMISSION=refused");
-    const refused = await fail(update(plan("b"), a));
+    const refused = await fail(update(plan("b", { deadlineSeconds: SHORT_DEADLINE }), a));
     expect(refused.outputs).toEqual({ serving: a.proxies });
     expect(refused.message).toMatch(
       new RegExp(
-        `^${prefix}-proxy-b-[12] did not pass its check within 3 seconds: answered 500; its log ends:\n` +
+        `^${prefix}-proxy-b-[12] did not pass its check within 2 seconds: answered 500; its log ends:\n` +
           "(    was asked to be admitted, with \\[secret\\]\n)+" +
           "The new proxies, generation b, were removed. Those of generation a keep serving. " +
           "Mend the cause, then run: pulumi up$",
@@ -261,9 +280,8 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
   test("sees edited routes and a missing proxy, and changes routes without asking the proxies", async () => {
     await Promise.all([startTraefik(), startProxies("a")]);
     const a = plan("a");
-    const state = { inputs: a, outputs: { ...a, serving: a.proxies } };
     await create(a);
-    expect(await rollout.read(context, "", state)).toEqual({
+    expect(await observe(a)).toEqual({
       inputs: a,
       outputs: { serving: a.proxies },
     });
@@ -271,7 +289,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
 
     await docker(["exec", traefik(), "sh", "-c", `echo '# edited' >> ${ROUTES}`]);
     const content = a.edge.kind === "file" ? a.edge.content : "";
-    expect((await rollout.read(context, "", state)).inputs.edge).toEqual({
+    expect((await observe(a)).inputs.edge).toEqual({
       ...a.edge,
       content: `${content}# edited\n`,
     });
@@ -286,7 +304,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
 
     const [first = "", second = ""] = a.proxies;
     await docker(["stop", "--time=5", first]);
-    const seen = await rollout.read(context, "", state);
+    const seen = await observe(a);
     expect(seen.outputs).toEqual({ serving: [second] });
     expect(rollout.drift({ ...seen.inputs, ...seen.outputs })).toEqual(["serving"]);
     // It is part of what serves: it is not removed.
@@ -306,10 +324,13 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
     const former = await readRoutes();
     const servers = plan("b").proxies.map((name) => `http://${name}:4000`);
     const underway = load();
-    const unknown = plan("b", { content: writeRoutes(servers, "[none]") });
+    const unknown = plan("b", {
+      content: writeRoutes(servers, "[none]"),
+      deadlineSeconds: SHORT_DEADLINE,
+    });
     const refused = await fail(update(unknown, a));
     expect(refused.message).toContain(
-      `${traefik()} did not take the routes within 5 seconds: its router litellm@file is disabled (middleware "none@file" does not exist). ` +
+      `${traefik()} did not take the routes within 2 seconds: its router litellm@file is disabled (middleware "none@file" does not exist). ` +
         "It was given back those it had, and what served before keeps serving.",
     );
     expect(refused.outputs).toEqual({ serving: a.proxies });
@@ -320,7 +341,9 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
       })
       .toBe("a");
     await underway.stop();
-    const broken = await fail(update(plan("b", { content: "http: [" }), a));
+    const broken = await fail(
+      update(plan("b", { content: "http: [", deadlineSeconds: SHORT_DEADLINE }), a),
+    );
     expect(broken.message).toContain(
       `its service litellm@file has the servers http://${prefix}-proxy-a-1:4000, http://${prefix}-proxy-a-2:4000. It was given back`,
     );
@@ -340,7 +363,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
     await docker(["start", traefik()]);
     vi.resetModules();
     const later = await import("../../components/provider/docker/rollout.ts");
-    const remove = () => later.rollout.delete(context, "", { inputs: a });
+    const remove = () => later.rollout.delete(context, "", stateOf(a));
     await remove();
     expect(await docker(["exec", traefik(), "ls", "/etc/traefik/dynamic"])).toBe("");
     await remove();
@@ -349,8 +372,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
     expect((await fail(create(a))).message).toBe(
       `${traefik()}, which routes to the proxies, is not there; let Pulumi see that, and make it again: pulumi up --refresh`,
     );
-    const state = { inputs: a, outputs: { ...a, serving: a.proxies } };
-    expect((await rollout.read(context, "", state)).inputs.edge).toMatchObject({ content: "" });
+    expect((await observe(a)).inputs.edge).toMatchObject({ content: "" });
   });
 
   test("goes by Docker's health with a Traefik that finds the proxies by their labels", async () => {
@@ -385,7 +407,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
     expect(report.failures).toEqual([]);
     expect([...report.answers].sort()).toEqual(["a", "b"]);
     expect(await listProxies()).toEqual([...exited("a"), ...running("b")]);
-    await rollout.delete(context, "", { inputs: b });
+    await rollout.delete(context, "", stateOf(b));
   });
 });
 

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 
 /** What clients have seen while something was changed under them. */
-export interface LoadReport {
+interface LoadReport {
   readonly requests: number;
   readonly streams: number;
   /** One line for each request that failed, and each stream that was cut. */
@@ -10,14 +10,14 @@ export interface LoadReport {
   readonly answers: ReadonlySet<string>;
 }
 
-export interface RollingLoad {
+interface RollingLoad {
   /** Requests that were answered so far. */
   readonly requests: number;
   /** No new requests; resolves when the last one is answered. */
   stop(): Promise<LoadReport>;
 }
 
-export interface RollingLoadOptions {
+interface RollingLoadOptions {
   readonly port: number;
   readonly clients: number;
   readonly streamClients: number;

@@ -321,9 +321,11 @@ async function refuse(
       `mend it, then run \`pulumi up\`: ${remedy ?? formatForUser(engine, ["restart", proxy])}`
     );
   }
-  await runOnEngine(engine, ["rm", "--force", ...proxies], { signal }).catch((error: unknown) => {
-    if (!(error instanceof DockerError) || !error.isContainerMissing) throw error;
-  });
+  await runOnEngine(engine, ["rm", "--force", "--volumes", ...proxies], { signal }).catch(
+    (error: unknown) => {
+      if (!(error instanceof DockerError) || !error.isContainerMissing) throw error;
+    },
+  );
   const others = [...new Set((await listOthers(inputs, signal)).map(({ value }) => value))];
   const kept =
     others.length === 0
@@ -380,7 +382,7 @@ async function retireOthers(context: OperationContext, inputs: RolloutInputs): P
   try {
     await Promise.all(
       [...graces].map(async ([name, grace]) => {
-        const command = ["stop", "--time", String(grace), name];
+        const command = ["stop", "-t", String(grace), name];
         await ignoreMissing(runOnEngine(engine, command, { signal: context.signal }));
         draining.delete(name);
       }),
