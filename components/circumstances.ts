@@ -3,15 +3,26 @@ import { readFileSync } from "node:fs";
 import { RunError } from "@pulumi/pulumi/errors.js";
 
 import { REQUIREMENTS_FILE } from "../stacks/local-plan.ts";
-import type { Circumstances } from "../stacks/plan.ts";
+import type { Circumstances, RecordedGenerations } from "../stacks/plan.ts";
+import { listRequiredFiles, type RequiredFile } from "../stacks/project-files.ts";
 import type { Settings } from "../stacks/settings.ts";
-import { listRequiredFiles } from "../stacks/single-host-plan.ts";
+import { sha256 } from "../stacks/sha256.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { chooseServerUser } from "./provider/host/operating-system-user.ts";
-import { sha256 } from "../stacks/sha256.ts";
+
+export interface KnownCircumstances {
+  /** Default: none is known. */
+  readonly fingerprints?: Circumstances["fingerprints"];
+  /** Default: there was never any. */
+  readonly generations?: RecordedGenerations;
+}
 
 /** What the plan needs to know of the machine that is deployed to: this one, or what is recorded of it. */
-export function observeCircumstances(stack: string, settings: Settings): Circumstances {
+export function observeCircumstances(
+  stack: string,
+  settings: Settings,
+  { fingerprints = {}, generations = { serving: undefined, broken: [] } }: KnownCircumstances = {},
+): Circumstances {
   const { platform, serverUser } = readAbsentTarget() ?? {};
   return {
     stack,
@@ -21,18 +32,23 @@ export function observeCircumstances(stack: string, settings: Settings): Circums
       serverUser === undefined
         ? chooseServerUser(`.stacks/${stack}/postgresql/data`)
         : (serverUser ?? undefined),
-    files: Object.fromEntries(listRequiredFiles(settings).map((path) => [path, readText(path)])),
+    files: Object.fromEntries(
+      listRequiredFiles(settings).map((file) => [file.path, readText(file)]),
+    ),
+    fingerprints,
+    generations,
   };
 }
 
 /** @throws RunError when the user's file cannot be read */
-function readText(path: string): string {
+function readText({ path, setting }: RequiredFile): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
+    if (setting === undefined) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new RunError(
-      `database.certificateAuthorityFile cannot be read: ${reason}\n  pulumi config set --path database.certificateAuthorityFile <file>`,
+      `${setting} cannot be read: ${reason}\n  pulumi config set --path ${setting} <file>`,
     );
   }
 }

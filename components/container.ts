@@ -31,6 +31,7 @@ export function createContainer(
     {
       name: plan.name,
       image: host.image(plan.image),
+      ...(plan.user !== undefined && { user: plan.user }),
       ...(plan.entrypoint !== undefined && { entrypoints: [...plan.entrypoint] }),
       command: [...plan.command],
       envs: formatEnvironment(plan, options.secrets),
@@ -87,13 +88,20 @@ export function formatLabels(labels: Readonly<Record<string, pulumi.Input<string
   return Object.entries(labels).map(([label, value]) => ({ label, value }));
 }
 
-/** On the stack's own network, with the Docker host by name. */
-function connect({ alias, port }: ContainerPlan, host: DockerHost): Partial<ContainerArgs> {
+/** On its networks, with the Docker host by name. */
+function connect({ networks, ports }: ContainerPlan, host: DockerHost): Partial<ContainerArgs> {
   return {
-    networksAdvanced: [{ name: host.network.name, aliases: [alias] }],
+    networksAdvanced: networks.map(({ name, alias }) => ({
+      name: host.network(name),
+      ...(alias !== undefined && { aliases: [alias] }),
+    })),
     hosts: [{ host: "host.docker.internal", ip: "host-gateway" }],
-    ...(port !== undefined && {
-      ports: [{ ip: port.address, external: port.port, internal: port.containerPort }],
+    ...(ports.length > 0 && {
+      ports: ports.map(({ address, port, containerPort }) => ({
+        ip: address,
+        external: port,
+        internal: containerPort,
+      })),
     }),
   };
 }

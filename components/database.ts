@@ -12,6 +12,8 @@ import { formatDatabaseUrl } from "./database-url.ts";
 interface StartedServer {
   readonly data: pulumi.CustomResource;
   readonly server: pulumi.CustomResource;
+  /** Where this machine reaches it, if that is not planned. */
+  readonly address?: pulumi.Output<string>;
 }
 
 export interface DatabaseArgs {
@@ -38,10 +40,11 @@ export class Database extends pulumi.ComponentResource {
     const { plan } = args;
     const { admin } = plan;
     const started = args.startServer?.(name, this);
+    const adminHost = started?.address ?? requireHost(admin.host);
     const provider = new Provider(
       `${name}-admin`,
       {
-        host: admin.host,
+        host: adminHost,
         port: admin.port,
         username: admin.user,
         password: args.adminPassword,
@@ -64,7 +67,9 @@ export class Database extends pulumi.ComponentResource {
     };
     const role = new Role(
       `${name}-role`,
-      { name: plan.role, login: true, password: args.password },
+      plan.login === undefined
+        ? { name: plan.role, login: true, password: args.password }
+        : { name: plan.role, login: false },
       within,
     );
     const database = new PostgresDatabase(
@@ -81,29 +86,50 @@ export class Database extends pulumi.ComponentResource {
       { ...within, protect: args.protect, dependsOn: role },
     );
     const grants = createGrants(name, plan, role, database, within);
+    const login =
+      plan.login === undefined
+        ? []
+        : [
+            new Role(
+              // Another role is another resource: the old one goes last, when nobody logs in with it.
+              `${name}-login-${plan.login}`,
+              {
+                name: plan.login,
+                login: true,
+                password: args.password,
+                roles: [role.name],
+                assumeRole: role.name,
+              },
+              within,
+            ),
+          ];
 
     const password = pulumi
-      .all([args.password, role.id, database.id, ...grants.map((grant) => grant.id)])
+      .all([args.password, ...[role, database, ...grants, ...login].map(({ id }) => id)])
       .apply(([value]) => value as string);
-    const login = { name: plan.name, user: plan.role };
-    this.url = password.apply((value) =>
+    const user = { name: plan.name, user: plan.login ?? plan.role };
+    this.url = pulumi.all([password, adminHost]).apply(([value, host]) =>
       formatDatabaseUrl({
-        ...login,
-        ...admin,
-        name: plan.name,
-        user: plan.role,
+        ...user,
+        host,
+        port: admin.port,
         password: value,
         parameters: describeTransportSecurity(plan),
       }),
     );
     this.proxyUrl = password.apply((value) =>
-      formatDatabaseUrl({ ...login, ...plan.proxy, password: value }),
+      formatDatabaseUrl({ ...user, ...plan.proxy, password: value }),
     );
     this.registerOutputs({ url: this.url, proxyUrl: this.proxyUrl });
   }
 }
 
-/** In libpq's words; none for loopback. */
+function requireHost(host: string | undefined): string {
+  if (host === undefined) throw new Error("the plan does not say where the database server is");
+  return host;
+}
+
+/** In libpq's words; none on one machine. */
 function describeTransportSecurity({ kind, admin }: PreparedDatabasePlan): Record<string, string> {
   if (kind !== "external") return {};
   return {

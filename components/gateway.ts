@@ -23,6 +23,8 @@ export interface Gateway extends pulumi.ComponentResource {
   readonly databaseUrl: pulumi.Output<string> | undefined;
   /** Which of Prisma's engines serves the database, where this machine knows. */
   readonly prismaEngine: pulumi.Output<string> | undefined;
+  /** Of a private certificate authority that clients must trust, PEM. */
+  readonly certificateAuthority: pulumi.Output<string> | undefined;
 }
 
 /** Registers what the plan describes. Only the code of its topology is loaded. */
@@ -36,6 +38,10 @@ export async function createGateway(name: string, args: GatewayArgs): Promise<Ga
     case "single-host": {
       const { SingleHostGateway } = await import("./single-host-gateway.ts");
       return new SingleHostGateway(name, { plan, ...rest });
+    }
+    case "traefik": {
+      const { TraefikGateway } = await import("./traefik-gateway.ts");
+      return new TraefikGateway(name, { plan, ...rest });
     }
     default:
       return plan satisfies never;

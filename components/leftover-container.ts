@@ -1,18 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { SingleHostPlan } from "../stacks/plan.ts";
+import type { ContainersPlan } from "../stacks/plan.ts";
 import { runDocker } from "./docker-command.ts";
 
 /**
  * Before a container is made: removes the one of its name that a deployment left which was killed while
- * it made it, so that Pulumi's state knows of none. It is this stack's by its labels; and the network has
- * a name that no second stack could have on this engine, and was made before.
+ * it made it, so that Pulumi's state knows of none. It is this stack's by its labels; and it could not
+ * have been made beside another stack's, whose names begin otherwise.
  *
  * What runs to its end, such as a migration, is waited for; a service is stopped as it wants to be.
  */
 export async function removeLeftover(
   name: string,
-  { docker, labels }: Pick<SingleHostPlan, "docker" | "labels">,
+  { docker, labels }: Pick<ContainersPlan, "docker" | "labels">,
 ): Promise<void> {
   const left = await inspect(name, docker);
   if (left === undefined) return;
@@ -35,7 +35,7 @@ interface InspectedContainer {
 /** Undefined where there is none of that name, or Docker cannot be asked from this machine. */
 async function inspect(
   name: string,
-  docker: SingleHostPlan["docker"],
+  docker: ContainersPlan["docker"],
 ): Promise<InspectedContainer | undefined> {
   try {
     const { stdout } = await runDocker(docker, ["container", "inspect", name]);

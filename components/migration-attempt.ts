@@ -1,3 +1,5 @@
+/** Label of a proxy's container: it comes after the migration. */
+export const MIGRATION_LABEL = "litellm-gateway.migration";
 /** Label of the migration's container that tells which attempt it was: another value runs it again. */
 export const ATTEMPT_LABEL = "litellm-gateway.attempt";
 

@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 
 import type { PostgresContainerPlan } from "../stacks/plan.ts";
 import { createContainer, formatLabels } from "./container.ts";
+import { locateContainer } from "./container-address.ts";
 import type { DockerHost } from "./docker-host.ts";
 
 export interface PostgresContainerArgs {
@@ -37,5 +38,10 @@ export function runPostgres(name: string, args: PostgresContainerArgs) {
     // Role and database are made in it.
     awaitHealthy: true,
   });
-  return { data: volume, server: container };
+  const isPublished = plan.container.ports.length > 0;
+  return {
+    data: volume,
+    server: container,
+    ...(!isPublished && { address: locateContainer(container, plan.container, host) }),
+  };
 }

@@ -15,6 +15,8 @@ import type { prismaClient } from "./provider/litellm/prisma-client.ts";
 import type { hostProcess } from "./provider/host/process.ts";
 import type { pythonEnvironment } from "./provider/host/python-environment.ts";
 import type { saltKey } from "./provider/litellm/salt-key.ts";
+import type { certificateAuthority } from "./provider/tls/certificate-authority.ts";
+import type { certificate } from "./provider/tls/certificate.ts";
 
 /** A value whose every part may be the output of another resource. */
 type DeepInput<T> = pulumi.Input<{ [Key in keyof T]: DeepInput<T[Key]> }>;
@@ -198,6 +200,48 @@ export class Rollout extends pulumi.CustomResource {
       "litellm:docker:Rollout",
       name,
       { revision: undefined, ...args, serving: undefined },
+      opts,
+    );
+  }
+}
+
+export type CertificateAuthorityArgs = Args<typeof certificateAuthority>;
+
+/**
+ * A certificate authority that lives in the stack's state and nowhere else. It keeps its key when its
+ * certificate is renewed; another name replaces it, and nobody trusts the new one yet.
+ */
+export class CertificateAuthority extends pulumi.CustomResource {
+  /** Of the authority, PEM: what clients trust. */
+  declare readonly certificate: pulumi.Output<string>;
+  /** PEM, secret. */
+  declare readonly privateKey: pulumi.Output<string>;
+  /** End of its validity, ISO 8601. */
+  declare readonly notAfter: pulumi.Output<string>;
+
+  constructor(name: string, args: CertificateAuthorityArgs, opts?: pulumi.CustomResourceOptions) {
+    const outputs = { certificate: undefined, privateKey: undefined, notAfter: undefined };
+    super("litellm:tls:CertificateAuthority", name, { ...args, ...outputs }, opts);
+  }
+}
+
+export type CertificateArgs = Args<typeof certificate>;
+
+/** A server's certificate with a key of its own, made anew by a plain `up` before it ends. */
+export class Certificate extends pulumi.CustomResource {
+  /** PEM. */
+  declare readonly certificate: pulumi.Output<string>;
+  /** PEM, secret. */
+  declare readonly privateKey: pulumi.Output<string>;
+  /** End of its validity, ISO 8601. */
+  declare readonly notAfter: pulumi.Output<string>;
+
+  constructor(name: string, args: CertificateArgs, opts?: pulumi.CustomResourceOptions) {
+    const outputs = { certificate: undefined, privateKey: undefined, notAfter: undefined };
+    super(
+      "litellm:tls:Certificate",
+      name,
+      { ...args, authorityPrivateKey: pulumi.secret(args.authorityPrivateKey), ...outputs },
       opts,
     );
   }

@@ -1,21 +1,47 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { fingerprintSecrets } from "./fingerprints.ts";
+import type { Issue } from "./issue.ts";
 import { parseSettings, type RawConfig, type Settings, SettingsError } from "./settings.ts";
 import { selectProject, selectSecrets, type StoredValue } from "./stored-config.ts";
 
 /** The secrets that the user has set, by name: `openaiApiKey`, `groqApiKey` (of `secrets`), … */
 export type Secrets = Readonly<Record<string, pulumi.Output<string>>>;
 
+export interface Config {
+  readonly settings: Settings;
+  readonly secrets: Secrets;
+  /** Of the secrets, by name; none where no name of a resource depends on them. */
+  readonly fingerprints: Readonly<Record<string, string>>;
+}
+
 /**
  * Reads the stack's configuration. The only reader of `pulumi.Config`.
  *
  * @throws pulumi.RunError when the settings are wrong, with all errors at once
  */
-export function loadConfig(): { readonly settings: Settings; readonly secrets: Secrets } {
+export async function loadConfig(): Promise<Config> {
   const raw = readConfig(pulumi.getProject());
+  const settings = parse(raw);
+  const values = selectSecrets(settings.secretNames, raw);
+  return {
+    settings,
+    secrets: wrapSecrets(values),
+    fingerprints:
+      settings.deployment.topology === "traefik"
+        ? await fingerprintSecrets(values, `${pulumi.getProject()}/${pulumi.getStack()}`)
+        : {},
+  };
+}
+
+/** @throws pulumi.RunError that lists the issues, where there are any */
+export function refuse(issues: readonly Issue[]): void {
+  if (issues.length > 0) throw new pulumi.RunError(new SettingsError(issues).message);
+}
+
+function parse(raw: RawConfig): Settings {
   try {
-    const settings = parseSettings(raw);
-    return { settings, secrets: wrapSecrets(settings.secretNames, raw) };
+    return parseSettings(raw);
   } catch (error) {
     // A user's mistake needs no stack trace; Pulumi prints none for a RunError.
     if (error instanceof SettingsError) throw new pulumi.RunError(error.message);
@@ -35,8 +61,8 @@ function readConfig(project: string): RawConfig {
   return selectProject(project, Object.fromEntries(stored));
 }
 
-function wrapSecrets(names: readonly string[], raw: RawConfig): Secrets {
+function wrapSecrets(values: Readonly<Record<string, string>>): Secrets {
   return Object.fromEntries(
-    Object.entries(selectSecrets(names, raw)).map(([name, value]) => [name, pulumi.secret(value)]),
+    Object.entries(values).map(([name, value]) => [name, pulumi.secret(value)]),
   );
 }

@@ -2,6 +2,8 @@
 export interface ContainerPlan {
   readonly name: string;
   readonly image: string;
+  /** Who runs in it. Default: the image's own. */
+  readonly user?: string;
   /** Undefined: the image's own. */
   readonly entrypoint: readonly string[] | undefined;
   readonly command: readonly string[];
@@ -11,9 +13,9 @@ export interface ContainerPlan {
   readonly secretVariables: Readonly<Record<string, string>>;
   /** Beside the stack's own. They hold the hash of each file that the container reads at its start. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Name on the stack's network, beside the container's own. */
-  readonly alias: string;
-  readonly port: PublishedPort | undefined;
+  /** The first one is the stack's own. */
+  readonly networks: readonly ContainerNetwork[];
+  readonly ports: readonly PublishedPort[];
   readonly volumes: readonly MountedVolume[];
   /** Folders in memory, with their size in MiB: the only ones that can be written to beside the volumes. */
   readonly temporaryFolders: Readonly<Record<string, number>>;
@@ -30,6 +32,12 @@ export interface ContainerPlan {
   readonly stopSignal: string;
   /** From the stop signal until the container is killed. */
   readonly stopGraceSeconds: number;
+}
+
+interface ContainerNetwork {
+  readonly name: string;
+  /** Name of the container there beside its own; undefined on networks that others use as well. */
+  readonly alias: string | undefined;
 }
 
 interface PublishedPort {
@@ -58,3 +66,8 @@ interface ServicePlan {
 
 /** Rotation of a container's log: the newest files of this size. */
 export const LOG_ROTATION = { maxSizeMegabytes: 10, maxFiles: 5 } as const;
+
+/** What the container is called among those of its stack. */
+export function serviceName({ name, networks }: Pick<ContainerPlan, "name" | "networks">): string {
+  return networks[0]?.alias ?? name;
+}

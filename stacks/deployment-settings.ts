@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { edgeShape } from "./edge-settings.ts";
 import { image } from "./image.ts";
 import litellmKeys from "./litellm-keys.json" with { type: "json" };
 import type { DeepReadonly } from "./models.ts";
@@ -79,8 +80,8 @@ const DockerHost = z.strictObject({
   registries: z.array(Registry).default([]).meta({ description: "Registries that want a login." }),
 });
 
-const SingleHostDeployment = z.strictObject({
-  topology: z.literal("single-host").meta({ description: "Containers on one Docker host." }),
+/** What every topology of containers on one Docker host has. */
+const onDockerHost = {
   docker: DockerHost.prefault({}).meta({ description: "The Docker host." }),
   namePrefix: z
     .string()
@@ -99,6 +100,25 @@ const SingleHostDeployment = z.strictObject({
   allowMovingTags: boolean().default(false).meta({
     description: "Accept an image tag without a version, such as `latest`.",
   }),
+  profile: z.enum(["production", "litellm"]).default("production").meta({
+    description: "Defaults: those of LiteLLM's production guide, or LiteLLM's own.",
+  }),
+  workers: workers.default(2).meta({
+    description: "Worker processes of each proxy: not more than the Docker host has CPUs.",
+    examples: [2, 4],
+  }),
+  cpusPerWorker: number({ above: 0 })
+    .default(1)
+    .meta({ description: "CPUs that a proxy may use, for each worker." }),
+  memoryMegabytesPerWorker: integer({ min: 1024 })
+    .default(4096)
+    .meta({ description: "Memory that a proxy may use, for each worker, in MiB." }),
+  protect,
+};
+
+const SingleHostDeployment = z.strictObject({
+  topology: z.literal("single-host").meta({ description: "Containers on one Docker host." }),
+  ...onDockerHost,
   proxyAddress: z.union([z.ipv4(), z.ipv6()]).default("127.0.0.1").meta({
     description:
       "Address of the Docker host that the gateway listens on; `0.0.0.0` opens it to the network, without TLS.",
@@ -106,25 +126,30 @@ const SingleHostDeployment = z.strictObject({
   proxyPort: port()
     .default(4000)
     .meta({ description: "Port of the gateway on the Docker host.", examples: [4000] }),
-  profile: z.enum(["production", "litellm"]).default("production").meta({
-    description: "Defaults: those of LiteLLM's production guide, or LiteLLM's own.",
+});
+
+const TraefikDeployment = z.strictObject({
+  topology: z.literal("traefik").meta({
+    description:
+      "Containers on one Docker host behind Traefik: TLS, and changes without a failed request.",
   }),
-  workers: workers.default(2).meta({
-    description: "Worker processes of the proxy: not more than the Docker host has CPUs.",
-    examples: [2, 4],
-  }),
-  cpusPerWorker: number({ above: 0 })
+  ...onDockerHost,
+  replicas: integer({ min: 1, max: 16 })
     .default(1)
-    .meta({ description: "CPUs that the proxy may use, for each worker." }),
-  memoryMegabytesPerWorker: integer({ min: 1024 })
-    .default(4096)
-    .meta({ description: "Memory that the proxy may use, for each worker, in MiB." }),
-  protect,
+    .meta({ description: "Proxies that share the requests.", examples: [1, 2] }),
+  ...edgeShape,
 });
 
 /** Where the gateway runs, and how; a variant for each topology. */
-export const Deployment = z.discriminatedUnion("topology", [LocalDeployment, SingleHostDeployment]);
+export const Deployment = z.discriminatedUnion("topology", [
+  LocalDeployment,
+  SingleHostDeployment,
+  TraefikDeployment,
+]);
 
 export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
 export type LocalDeploymentSettings = Extract<DeploymentSettings, { topology: "local" }>;
 export type SingleHostDeploymentSettings = Extract<DeploymentSettings, { topology: "single-host" }>;
+export type TraefikDeploymentSettings = Extract<DeploymentSettings, { topology: "traefik" }>;
+/** Of the topologies of containers on one Docker host. */
+export type DockerDeploymentSettings = SingleHostDeploymentSettings | TraefikDeploymentSettings;

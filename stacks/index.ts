@@ -5,20 +5,31 @@ import { createGateway } from "../components/gateway.ts";
 import { chooseAttempt } from "../components/migration-attempt.ts";
 import { assertDeployable } from "../components/preflight/preflight.ts";
 import { readRecordedStack } from "../components/preflight/recorded-stack.ts";
+import { observeGenerations } from "../components/running-generations.ts";
 import { verify } from "../components/verification/verify.ts";
-import { loadConfig } from "./config.ts";
+import { loadConfig, refuse } from "./config.ts";
 import { formatConnections } from "./connection-budget.ts";
+import { checkIncludes } from "./includes.ts";
 import type { StackOutputs } from "./outputs.ts";
 import { planDeployment } from "./plan.ts";
+import { listWarnings } from "./warnings.ts";
 
 export default async (): Promise<StackOutputs> => {
-  const { settings, secrets } = loadConfig();
-  const plan = planDeployment(settings, observeCircumstances(pulumi.getStack(), settings));
+  const { settings, secrets, fingerprints } = await loadConfig();
   const recorded = await readRecordedStack();
+  const generations = await observeGenerations(recorded.generations, settings.deployment);
+  const circumstances = observeCircumstances(pulumi.getStack(), settings, {
+    fingerprints,
+    generations,
+  });
+  refuse(checkIncludes(settings, circumstances.files));
+  for (const warning of listWarnings(settings)) await pulumi.log.warn(warning);
+  const plan = planDeployment(settings, circumstances);
   await assertDeployable(plan, recorded);
   const migrationAttempt = chooseAttempt(recorded.migration);
   const gateway = await createGateway("gateway", { plan, secrets, migrationAttempt });
-  const { masterKey, databaseUrl, prismaEngine } = gateway;
+  const { masterKey, databaseUrl, prismaEngine, certificateAuthority } = gateway;
+  const connectAddress = plan.topology === "traefik" ? plan.connectAddress : undefined;
   return {
     topology: plan.topology,
     proxyUrl: gateway.url,
@@ -29,6 +40,8 @@ export default async (): Promise<StackOutputs> => {
     masterKey,
     recovery: gateway.recovery,
     ...(databaseUrl !== undefined && { databaseUrl }),
+    ...(connectAddress !== undefined && { connectAddress }),
+    ...(certificateAuthority !== undefined && { certificateAuthority }),
     ...(plan.connections !== undefined && {
       databaseConnections: formatConnections(plan.connections),
     }),
@@ -39,6 +52,12 @@ export default async (): Promise<StackOutputs> => {
     logs: plan.logs,
     versions: { ...plan.versions, ...(prismaEngine !== undefined && { prismaEngine }) },
     checks: plan.checks,
-    verified: verify(plan, { proxyUrl: gateway.url, masterKey, databaseUrl }),
+    verified: verify(plan, {
+      proxyUrl: gateway.url,
+      masterKey,
+      databaseUrl,
+      connectAddress,
+      certificateAuthority,
+    }),
   };
 };

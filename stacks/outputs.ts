@@ -15,6 +15,10 @@ export interface StackOutputs {
   readonly uiPassword: Input<string>;
   /** What OpenAI's clients take as base URL. */
   readonly openaiBaseUrl: Input<string>;
+  /** Where this machine reaches Traefik, whatever the gateway's name resolves to. */
+  readonly connectAddress?: string;
+  /** Of a private certificate authority, PEM: clients must trust it. */
+  readonly certificateAuthority?: Input<string>;
   /** Secret; proxy admin. */
   readonly masterKey: Input<string>;
   /** Secret; to be kept with the backups: what fits the data, by the setting that takes it. */

@@ -1,8 +1,10 @@
 import type { Check } from "./checks.ts";
 import type { ContainerPlan } from "./container-plan.ts";
+import type { EdgePlan } from "./edge-plan.ts";
 import { planLocal } from "./local-plan.ts";
 import type { Settings } from "./settings.ts";
 import { planSingleHost } from "./single-host-plan.ts";
+import { planTraefik } from "./traefik-plan.ts";
 
 /** What the plan depends on beside the settings. */
 export interface Circumstances {
@@ -16,12 +18,26 @@ export interface Circumstances {
   readonly serverUser: string | undefined;
   /** Texts of the project's files that run in a container, by their path in the project. */
   readonly files: Readonly<Record<string, string>>;
+  /** Tells a secret's value from others and betrays none, by the name of each that the user has set. */
+  readonly fingerprints: Readonly<Record<string, string>>;
+  readonly generations: RecordedGenerations;
+}
+
+/** Generations of the proxies behind Traefik, as earlier deployments have left them. */
+export interface RecordedGenerations {
+  /** The one that has the traffic; undefined where none has. */
+  readonly serving: string | undefined;
+  /** Those with a container that is not there any more, or does not run: nothing can be built on them. */
+  readonly broken: readonly string[];
 }
 
 /** Everything that will exist, as plain data without secrets; a variant for each topology. */
-export type Plan = LocalPlan | SingleHostPlan;
+export type Plan = LocalPlan | ContainersPlan;
 
-interface PlanBase {
+/** The topologies of containers on one Docker host. */
+export type ContainersPlan = SingleHostPlan | TraefikPlan;
+
+export interface PlanBase {
   readonly stack: string;
   /** Whether database and salt key are protected against deletion. */
   readonly protect: boolean;
@@ -55,7 +71,69 @@ export interface SingleHostPlan extends PlanBase {
   readonly labels: Readonly<Record<string, string>>;
   readonly network: string;
   readonly proxy: ProxyContainerPlan;
-  readonly database: NoDatabasePlan | UrlDatabasePlan | ManagedDatabasePlan | ExternalDatabasePlan;
+  readonly database: DockerDatabasePlan;
+}
+
+/** Containers on one Docker host behind Traefik, which shifts the traffic when they change. */
+export interface TraefikPlan extends PlanBase {
+  readonly topology: "traefik";
+  readonly docker: DockerHostPlan;
+  /** Carried by all that is made on the Docker host: they tell the stack. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly networks: {
+    /** Of Traefik and the proxies. */
+    readonly web: NetworkPlan;
+    /** Of the proxies and what they use. */
+    readonly internal: NetworkPlan;
+  };
+  readonly proxies: ProxyGenerationPlan;
+  readonly database: DockerDatabasePlan;
+  /** A Redis server of the stack's own. */
+  readonly redis: RedisContainerPlan | undefined;
+  readonly edge: EdgePlan;
+  /** Where this machine reaches Traefik, whatever the name of the gateway resolves to. */
+  readonly connectAddress: string;
+}
+
+export type DockerDatabasePlan =
+  NoDatabasePlan | UrlDatabasePlan | ManagedDatabasePlan | ExternalDatabasePlan;
+
+export interface NetworkPlan {
+  readonly name: string;
+  /** Made by somebody else, who keeps it. */
+  readonly isExisting: boolean;
+  /** Without a way out. */
+  readonly isInternal: boolean;
+}
+
+/** Proxies that were made together and serve together, until the next ones do. */
+export interface ProxyGenerationPlan {
+  /** Part of the name of all that belongs to it. Another one for everything that a proxy is started with. */
+  readonly generation: string;
+  /** Holds the files that the proxies mount read-only. */
+  readonly configuration: ConfigurationVolumePlan;
+  readonly containers: readonly ContainerPlan[];
+  /** Of all generations: brings the database's schema up to date before new proxies start. */
+  readonly migration:
+    | { readonly configuration: ConfigurationVolumePlan; readonly container: ContainerPlan }
+    | undefined;
+  readonly admission: AdmissionPlan;
+}
+
+/** What a proxy must be able to do before it gets requests. */
+export interface AdmissionPlan {
+  /** Command in its container that ends with 0 when it can. */
+  readonly command: readonly string[];
+  readonly deadlineSeconds: number;
+}
+
+/** A Redis server in a container. */
+export interface RedisContainerPlan {
+  readonly container: ContainerPlan;
+  /** Holds what is to survive a restart; undefined where nothing is. */
+  readonly volume: string | undefined;
+  /** Leave the volume when it is deleted from the stack. */
+  readonly keepVolume: boolean;
 }
 
 export interface DockerHostPlan {
@@ -130,11 +208,17 @@ export interface PreparedDatabasePlan {
   readonly kind: "embedded" | "managed" | "external";
   /** Name of the database. */
   readonly name: string;
-  /** Role that the proxy logs in with. */
+  /** Role that owns what the proxy stores. */
   readonly role: string;
+  /**
+   * Role that the proxy logs in with, to become `role`: another one for another password, so that those
+   * who know the old one go on. Undefined: `role` itself.
+   */
+  readonly login: string | undefined;
   /** How this machine administers the server. */
   readonly admin: {
-    readonly host: string;
+    /** Undefined: the address of the server's container. */
+    readonly host: string | undefined;
     readonly port: number;
     readonly user: string;
     readonly isSuperuser: boolean;
@@ -154,6 +238,7 @@ export interface PreparedDatabasePlan {
 
 export interface EmbeddedDatabasePlan extends PreparedDatabasePlan {
   readonly kind: "embedded";
+  readonly admin: PreparedDatabasePlan["admin"] & { readonly host: string };
   readonly server: PostgresProcessPlan;
 }
 
@@ -200,8 +285,13 @@ export interface ConnectionBudget {
   readonly perWorker: number;
   /** Proxies with that many workers. */
   readonly replicas: number;
+  /** How many such sets of proxies there are at once, while they are replaced. */
+  readonly generations: number;
   /** For migrations, checks, the deployment, and PostgreSQL's own reserve for superusers. */
   readonly reserved: number;
+  /** The sum. */
+  readonly used: number;
+  /** What the server allows: `used`, or some more. */
   readonly total: number;
 }
 
@@ -213,6 +303,8 @@ export function planDeployment(settings: Settings, circumstances: Circumstances)
       return planLocal(settings, deployment, circumstances);
     case "single-host":
       return planSingleHost(settings, deployment, circumstances);
+    case "traefik":
+      return planTraefik(settings, deployment, circumstances);
     default:
       return deployment satisfies never;
   }

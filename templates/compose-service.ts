@@ -1,4 +1,4 @@
-import { type ContainerPlan, LOG_ROTATION } from "../stacks/container-plan.ts";
+import { type ContainerPlan, LOG_ROTATION, serviceName } from "../stacks/container-plan.ts";
 import { DOCKER_HOST_NAME, formatHost } from "../stacks/hosts.ts";
 
 /** A value of docker-compose.yaml. */
@@ -31,7 +31,7 @@ export function buildService(plan: ContainerPlan, options: ComposeServiceOptions
     environment: buildEnvironment(plan),
     ...(after !== undefined && {
       depends_on: {
-        [after.alias]: {
+        [serviceName(after)]: {
           condition:
             after.service === undefined ? "service_completed_successfully" : "service_healthy",
         },
@@ -80,11 +80,13 @@ function keepRunning({ service }: ContainerPlan): ComposeMap {
   };
 }
 
-function connect({ port }: ContainerPlan): ComposeMap {
+function connect({ ports }: ContainerPlan): ComposeMap {
   return {
     extra_hosts: { [DOCKER_HOST_NAME]: "host-gateway" },
-    ...(port !== undefined && {
-      ports: [`${formatHost(port.address)}:${port.port}:${port.containerPort}`],
+    ...(ports.length > 0 && {
+      ports: ports.map(
+        ({ address, port, containerPort }) => `${formatHost(address)}:${port}:${containerPort}`,
+      ),
     }),
   };
 }

@@ -1,6 +1,6 @@
 import { Document, isMap, isScalar, Scalar, visit } from "yaml";
 
-import type { ContainerPlan } from "../stacks/container-plan.ts";
+import { type ContainerPlan, serviceName } from "../stacks/container-plan.ts";
 import type { ManagedDatabasePlan, SingleHostPlan } from "../stacks/plan.ts";
 import { buildService, type ComposeMap, escapeDollars } from "./compose-service.ts";
 import { renderCreateDatabaseSql, ROLE_PASSWORD_VARIABLE } from "./create-database-sql.ts";
@@ -95,8 +95,8 @@ function planDatabaseCreation(
       [ROLE_PASSWORD_VARIABLE]: "databasePassword",
     },
     labels: {},
-    alias: "database",
-    port: undefined,
+    networks: [{ name: network, alias: "database" }],
+    ports: [],
     volumes: [{ volume: POSTGRESQL_FOLDER, folder: SCRIPT_FOLDER, readOnly: true }],
     // Where the image declares a volume: Docker would make one, and nobody would remove it.
     temporaryFolders: Object.fromEntries(server.container.volumes.map(({ folder }) => [folder, 1])),
@@ -127,11 +127,12 @@ function stringify(plan: SingleHostPlan, steps: readonly Step[]): string {
       }
     },
   });
-  const comments = new Map(steps.map(({ container, comment }) => [container.alias, comment]));
+  const first = steps[0] === undefined ? undefined : serviceName(steps[0].container);
+  const comments = new Map(steps.map(({ container, comment }) => [serviceName(container), comment]));
   for (const key of [...listKeys(document.contents), ...listKeys(document.get("services"))]) {
     const comment = comments.get(String(key.value));
     if (comment !== undefined) key.commentBefore = ` ${comment}`;
-    key.spaceBefore = key.value !== "name" && key.value !== steps[0]?.container.alias;
+    key.spaceBefore = key.value !== "name" && key.value !== first;
   }
   const text = document.toString({
     doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER,
@@ -184,7 +185,7 @@ function buildProject(plan: SingleHostPlan, steps: readonly Step[]): ComposeMap 
     [POSTGRESQL_FOLDER]: `./${POSTGRESQL_FOLDER}`,
   };
   const services = steps.map(({ container }, index) => [
-    container.alias,
+    serviceName(container),
     buildService(container, {
       labels: { ...labels, ...container.labels },
       after: steps[index - 1]?.container,

@@ -2,7 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { ContainerPlan } from "../../stacks/container-plan.ts";
 import { isLoopback } from "../../stacks/hosts.ts";
-import type { DockerHostPlan, SingleHostPlan } from "../../stacks/plan.ts";
+import type { ContainersPlan, DockerHostPlan } from "../../stacks/plan.ts";
+import {
+  findMigration,
+  listContainerNames,
+  listNetworks,
+  listServices,
+} from "../../stacks/planned-containers.ts";
 import { formatDockerCommand, isDockerMissing, runDocker } from "../docker-command.ts";
 import { locateEngine } from "../docker-context.ts";
 import { findPortHolder } from "../provider/host/process-table.ts";
@@ -26,7 +32,7 @@ interface EngineInfo {
 
 /** Everything on the Docker host that would stop the deployment half way. */
 export async function findEngineObstacles(
-  plan: SingleHostPlan,
+  plan: ContainersPlan,
   recorded: RecordedStack,
 ): Promise<string[]> {
   try {
@@ -47,23 +53,18 @@ export async function findEngineObstacles(
     }
     return [describeUnreachable(plan.docker, error)];
   }
-  const containers = listPlannedContainers(plan);
-  const names = [...containers.map(({ name }) => name), plan.proxy.configuration.container];
-  await warnOfStopped(containers, listed, plan);
+  const services = listServices(plan);
+  const migration = findMigration(plan);
+  const containers = [...services, ...(migration === undefined ? [] : [migration])];
+  const names = listContainerNames(plan);
+  await warnOfStopped(services, listed, plan);
   return [
+    ...(await checkNetworks(plan)),
     ...containers.flatMap((container) => checkCpus(container, info.NCPU)),
     ...names.flatMap((name) => checkName(name, listed, plan)),
     ...containers.flatMap((container) => checkPort(container, listed, plan)),
     ...containers.flatMap((container) => checkPaused(container, listed, plan)),
     ...(recorded.database === undefined ? await checkKeptData(plan) : []),
-  ];
-}
-
-function listPlannedContainers({ proxy, database }: SingleHostPlan): ContainerPlan[] {
-  return [
-    proxy.container,
-    ...(proxy.migration === undefined ? [] : [proxy.migration]),
-    ...(database.kind === "managed" ? [database.server.container] : []),
   ];
 }
 
@@ -112,7 +113,7 @@ function checkCpus({ name, cpus }: ContainerPlan, available: number): string[] {
 function checkName(
   name: string,
   listed: readonly ListedContainer[],
-  { labels, stack }: SingleHostPlan,
+  { labels, stack }: ContainersPlan,
 ): string[] {
   const other = findByName(name, listed);
   if (other === undefined || isOurs(other, labels)) return [];
@@ -122,7 +123,7 @@ function checkName(
 }
 
 /** Data that an earlier deployment left: its role, database and passwords would be in the way. */
-async function checkKeptData({ docker, database, labels }: SingleHostPlan): Promise<string[]> {
+async function checkKeptData({ docker, database, labels }: ContainersPlan): Promise<string[]> {
   if (database.kind !== "managed") return [];
   const { volume } = database.server;
   const filters = Object.entries(labels).map(([label, value]) => `label=${label}=${value}`);
@@ -155,22 +156,72 @@ function isOurs({ Labels }: ListedContainer, labels: Readonly<Record<string, str
 }
 
 function checkPort(
-  { name, port }: ContainerPlan,
+  { name, ports }: ContainerPlan,
   listed: readonly ListedContainer[],
-  plan: SingleHostPlan,
+  plan: ContainersPlan,
 ): string[] {
-  if (port === undefined) return [];
-  const publisher = listed.find(({ Ports }) => publishes(Ports, port.port));
-  if (publisher !== undefined && isOurs(publisher, plan.labels)) return [];
-  const holder =
-    publisher === undefined
-      ? findLocalHolder(port.port, plan.docker)
-      : `container ${publisher.Names}`;
-  if (holder === undefined) return [];
-  const setting = plan.proxy.container.name === name ? "deployment.proxyPort" : "database.port";
-  return [
-    `port ${port.port} is taken by ${holder}; stop it, or choose another: pulumi config set --path ${setting} ${port.port + 1}`,
-  ];
+  return ports.flatMap(({ port }) => {
+    const publisher = listed.find(({ Ports }) => publishes(Ports, port));
+    if (publisher !== undefined && isOurs(publisher, plan.labels)) return [];
+    const holder =
+      publisher === undefined ? findLocalHolder(port, plan.docker) : `container ${publisher.Names}`;
+    if (holder === undefined) return [];
+    return [
+      `port ${port} is taken by ${holder}; stop it, or choose another: pulumi config set --path ${namePortSetting(name, port, plan)} ${port + 1}`,
+    ];
+  });
+}
+
+function namePortSetting(container: string, port: number, plan: ContainersPlan): string {
+  if (plan.topology === "single-host") {
+    return plan.proxy.container.name === container ? "deployment.proxyPort" : "database.port";
+  }
+  const { edge } = plan;
+  const isHttps = edge.kind === "managed" && edge.container.ports.at(-1)?.port === port;
+  return isHttps ? "deployment.traefik.httpsPort" : "deployment.traefik.httpPort";
+}
+
+/** A network that somebody else made is not ours to use unasked, and one that is to be used must be there. */
+async function checkNetworks(plan: ContainersPlan): Promise<string[]> {
+  if (plan.topology !== "traefik") return [];
+  const obstacles = await Promise.all(
+    Object.entries(listNetworks(plan)).map(async ([suffix, network]) => {
+      const setting = `deployment.networks.${suffix.replace("network-", "")}`;
+      const labels = await readNetworkLabels(network.name, plan.docker);
+      if (network.isExisting) {
+        return labels !== undefined
+          ? []
+          : [
+              `the Docker host has no network ${network.name}; make it (docker network create ${network.name}), or let the stack make it: pulumi config set --path ${setting}.existing false`,
+            ];
+      }
+      const isFree =
+        labels === undefined ||
+        Object.entries(plan.labels).every(([label, value]) => labels[label] === value);
+      return isFree
+        ? []
+        : [
+            `the Docker host has a network ${network.name} that is not of stack ${plan.stack}; use it (pulumi config set --path ${setting}.existing true), or choose another name: pulumi config set --path ${setting}.name <name>`,
+          ];
+    }),
+  );
+  return obstacles.flat();
+}
+
+/** Undefined where there is no network of that name. */
+async function readNetworkLabels(
+  name: string,
+  docker: DockerHostPlan,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  try {
+    const format = "{{json .Labels}}";
+    const { stdout } = await runDocker(docker, ["network", "inspect", "--format", format, name]);
+    return (JSON.parse(stdout) as Record<string, string> | null) ?? {};
+  } catch (error) {
+    const { stderr = "" } = error as { stderr?: string };
+    if (/not found|no such network/i.test(stderr)) return undefined;
+    throw error;
+  }
 }
 
 /** Docker writes neighbouring ports as one: `127.0.0.1:4000-4001->4000-4001/tcp`. */
@@ -184,7 +235,7 @@ function publishes(ports: string, port: number): boolean {
 function checkPaused(
   { name }: ContainerPlan,
   listed: readonly ListedContainer[],
-  { labels }: SingleHostPlan,
+  { labels }: ContainersPlan,
 ): string[] {
   const container = findByName(name, listed);
   return container?.State === "paused" && isOurs(container, labels)
@@ -196,7 +247,7 @@ function checkPaused(
 async function warnOfStopped(
   containers: readonly ContainerPlan[],
   listed: readonly ListedContainer[],
-  { labels }: SingleHostPlan,
+  { labels }: ContainersPlan,
 ): Promise<void> {
   for (const { name, service } of containers) {
     const container = findByName(name, listed);

@@ -31,6 +31,7 @@ async function findTargetObstacles(plan: Plan, recorded: RecordedStack): Promise
     case "local":
       return (await import("./this-machine.ts")).findObstacles(plan);
     case "single-host":
+    case "traefik":
       return (await import("./docker-engine.ts")).findEngineObstacles(plan, recorded);
     default:
       return plan satisfies never;

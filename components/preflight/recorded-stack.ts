@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { GENERATION_LABEL } from "../../stacks/generation.ts";
 import { ATTEMPT_LABEL } from "../migration-attempt.ts";
 
 /** What Pulumi's state says of this stack before the deployment. Values may be secret. */
@@ -10,6 +11,13 @@ export interface RecordedStack {
     { readonly majorVersion: string | undefined; readonly url: string | undefined } | undefined;
   /** The one-shot container of the last migration. */
   readonly migration: { readonly attempt: number; readonly succeeded: boolean } | undefined;
+  /** Generations of proxies behind Traefik. */
+  readonly generations: {
+    /** The one that the last rollout has given the traffic. */
+    readonly serving: string | undefined;
+    /** Names of the proxies' containers, by generation. */
+    readonly containers: Readonly<Record<string, readonly string[]>>;
+  };
 }
 
 interface RecordedResource {
@@ -47,14 +55,35 @@ export async function readRecordedStack(): Promise<RecordedStack> {
         }
       : undefined,
     migration: describeMigration(find("gateway-proxy-migration")),
+    generations: describeGenerations(resources),
   };
+}
+
+function describeGenerations(resources: readonly RecordedResource[]): RecordedStack["generations"] {
+  const rollout = resources.find(({ type }) => type === "litellm:docker:Rollout")?.outputs;
+  const containers: Record<string, string[]> = {};
+  for (const { type, outputs } of resources) {
+    if (type !== "docker:index/container:Container") continue;
+    const { name, labels } = outputs as unknown as RecordedContainer;
+    const generation = labels?.find(({ label }) => label === GENERATION_LABEL)?.value;
+    if (generation !== undefined) (containers[generation] ??= []).push(name);
+  }
+  const hasServing = Array.isArray(rollout?.["serving"]) && rollout["serving"].length > 0;
+  return {
+    serving: hasServing ? (rollout["generation"] as string) : undefined,
+    containers,
+  };
+}
+
+interface RecordedContainer {
+  readonly name: string;
+  readonly labels?: readonly { readonly label: string; readonly value: string }[];
 }
 
 function describeMigration(container: RecordedResource | undefined): RecordedStack["migration"] {
   if (container === undefined) return undefined;
-  const { labels, exitCode } = container.outputs as {
-    labels?: readonly { readonly label: string; readonly value: string }[];
-    exitCode?: number;
+  const { labels, exitCode } = container.outputs as unknown as RecordedContainer & {
+    readonly exitCode?: number;
   };
   const attempt = labels?.find(({ label }) => label === ATTEMPT_LABEL)?.value;
   return { attempt: Number(attempt ?? 1), succeeded: exitCode === 0 };
@@ -62,6 +91,7 @@ function describeMigration(container: RecordedResource | undefined): RecordedSta
 
 /** From what is there, when no deployment has ended. */
 function deriveTopology(resources: readonly RecordedResource[]): string | undefined {
+  if (resources.some(({ type }) => type === "litellm:index:ProxyGeneration")) return "traefik";
   if (resources.some(({ type }) => type === "litellm:index:DockerHost")) return "single-host";
   return resources.some(({ type }) => type.startsWith("litellm:host:")) ? "local" : undefined;
 }

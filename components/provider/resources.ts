@@ -9,9 +9,13 @@ import { hostProcess } from "./host/process.ts";
 import { pythonEnvironment } from "./host/python-environment.ts";
 import type { ResourceDefinition } from "./resource.ts";
 import { saltKey } from "./litellm/salt-key.ts";
+import { certificateAuthority } from "./tls/certificate-authority.ts";
+import { certificate } from "./tls/certificate.ts";
 
 /** Every resource that the provider plugin serves. */
 export const resources = [
+  certificate,
+  certificateAuthority,
   containerFile,
   databaseMigration,
   directory,

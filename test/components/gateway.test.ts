@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { createGateway } from "../../components/gateway.ts";
 import { planDeployment } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
-import { MIGRATION_SCRIPT, START_SCRIPT } from "../../stacks/single-host-plan.ts";
+import { imagineCircumstances } from "../support/circumstances.ts";
 import { isSecret, record, type Registration, revealSecret } from "../support/mock-engine.ts";
 
 const GIVEN_KEY = "sk-given-0123456789abcdef";
@@ -28,13 +28,7 @@ function deploy(plain: object = {}, given: Record<string, string> = {}): Promise
     plain: { models: [{ name: "hello", provider: "mock" }], ...plain },
     secret: given,
   });
-  const plan = planDeployment(settings, {
-    stack: "test",
-    platform: "linux-x64",
-    requirementsSha256: "0".repeat(64),
-    serverUser: undefined,
-    files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
-  });
+  const plan = planDeployment(settings, imagineCircumstances());
   const secrets = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [name, pulumi.secret(value)]),
   );

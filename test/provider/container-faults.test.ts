@@ -9,7 +9,7 @@ import {
 } from "../../components/verification/container-faults.ts";
 import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
-import { MIGRATION_SCRIPT, START_SCRIPT } from "../../stacks/single-host-plan.ts";
+import { imagineCircumstances } from "../support/circumstances.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine, labEnvironment } from "../lab/environment.ts";
 import { findFreePort } from "../support/ports.ts";
@@ -54,13 +54,7 @@ describe.skipIf(!engine.available)(`containers on the Docker host (${engine.reas
         },
         secret: {},
       }),
-      {
-        stack: "test",
-        platform: "linux-x64",
-        requirementsSha256: "0".repeat(64),
-        serverUser: undefined,
-        files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
-      },
+      imagineCircumstances(),
     ) as SingleHostPlan;
     proxy = `${prefix}-proxy`;
     database = `${prefix}-postgresql`;

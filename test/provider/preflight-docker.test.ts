@@ -8,7 +8,7 @@ import { findEngineObstacles } from "../../components/preflight/docker-engine.ts
 import type { RecordedStack } from "../../components/preflight/recorded-stack.ts";
 import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
-import { MIGRATION_SCRIPT, START_SCRIPT } from "../../stacks/single-host-plan.ts";
+import { imagineCircumstances } from "../support/circumstances.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine, labEnvironment } from "../lab/environment.ts";
 import { findFreePort } from "../support/ports.ts";
@@ -18,6 +18,7 @@ const RECORDED: RecordedStack = {
   topology: "single-host",
   database: { majorVersion: "16", url: undefined },
   migration: undefined,
+  generations: { serving: undefined, containers: {} },
 };
 
 const engine = dockerEngine();
@@ -42,13 +43,7 @@ const planStack = async (deployment: object = {}): Promise<SingleHostPlan> =>
       },
       secret: {},
     }),
-    {
-      stack: "test",
-      platform: "linux-x64",
-      requirementsSha256: "0".repeat(64),
-      serverUser: undefined,
-      files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
-    },
+    imagineCircumstances(),
   ) as SingleHostPlan;
 
 const start = async (name: string, ...options: string[]): Promise<void> => {
@@ -84,7 +79,7 @@ describe.skipIf(!engine.available)(`on the Docker host (${engine.reason})`, () =
   });
 
   test("a port that a process has", async () => {
-    const port = plan.proxy.container.port?.port ?? 0;
+    const port = plan.proxy.container.ports[0]?.port ?? 0;
     const holder = createServer().listen(port, "127.0.0.1");
     await once(holder, "listening");
     const [obstacle, ...others] = await find();
@@ -97,7 +92,7 @@ describe.skipIf(!engine.available)(`on the Docker host (${engine.reason})`, () =
   });
 
   test("ports that another container has, also where Docker writes them as one", async () => {
-    const port = plan.proxy.container.port?.port ?? 0;
+    const port = plan.proxy.container.ports[0]?.port ?? 0;
     // The database's is the middle one of three.
     const first = port + 10;
     plan = await planStack({ proxyPort: port });

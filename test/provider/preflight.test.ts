@@ -12,6 +12,7 @@ import type { LocalDeploymentSettings } from "../../stacks/deployment-settings.t
 import { planLocal } from "../../stacks/local-plan.ts";
 import type { EmbeddedDatabasePlan, LocalPlan, PostgresProcessPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
+import { imagineCircumstances } from "../support/circumstances.ts";
 import { findFreePort } from "../support/ports.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -30,13 +31,7 @@ beforeEach(async () => {
     },
     secret: {},
   });
-  const whole = planLocal(settings, settings.deployment as LocalDeploymentSettings, {
-    stack: "test",
-    platform: `${process.platform}-${process.arch}`,
-    requirementsSha256: "0".repeat(64),
-    serverUser: undefined,
-    files: {},
-  });
+  const whole = planLocal(settings, settings.deployment as LocalDeploymentSettings, imagineCircumstances({ platform: `${process.platform}-${process.arch}` }));
   plan = { ...whole, folder: join(folder, "stack") };
 });
 

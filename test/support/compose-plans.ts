@@ -1,6 +1,7 @@
 import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
-import { listRequiredFiles } from "../../stacks/single-host-plan.ts";
+import { listProxyFiles } from "../../stacks/proxy-containers-plan.ts";
+import { imagineCircumstances } from "./circumstances.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -15,15 +16,15 @@ export function planContainers(plain: Values = {}, secret: Values = {}): SingleH
     },
     secret,
   });
-  const plan = planDeployment(settings, {
-    stack: "prod",
-    platform: "linux-x64",
-    requirementsSha256: "0".repeat(64),
-    serverUser: undefined,
-    files: Object.fromEntries(
-      listRequiredFiles(settings).map((file) => [file, `# text of ${file}\n`]),
-    ),
-  });
+  const plan = planDeployment(
+    settings,
+    imagineCircumstances({
+      stack: "prod",
+      files: Object.fromEntries(
+        listProxyFiles(settings).map((file) => [file, `# text of ${file}\n`]),
+      ),
+    }),
+  );
   if (plan.topology !== "single-host") throw new Error("another topology was planned");
   return plan;
 }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 
 import { parse, stringify } from "yaml";
 
+import { ProxyClient } from "../../components/verification/proxy-client.ts";
 import { findFreePort } from "./ports.ts";
 import { type CommandResult, PulumiProject } from "./pulumi-project.ts";
 
@@ -13,13 +14,19 @@ export class GatewayProject {
   readonly pulumi: PulumiProject;
   readonly proxyPort: number;
   readonly databasePort: number;
+  /** Of Traefik, beside `proxyPort` for HTTPS. */
+  readonly httpPort: number;
   /** What the names of this project's containers, networks and volumes begin with. */
   readonly namePrefix: string;
 
-  private constructor(pulumi: PulumiProject, proxyPort: number, databasePort: number) {
+  private constructor(
+    pulumi: PulumiProject,
+    [proxyPort, databasePort, httpPort]: readonly [number, number, number],
+  ) {
     this.pulumi = pulumi;
     this.proxyPort = proxyPort;
     this.databasePort = databasePort;
+    this.httpPort = httpPort;
     this.namePrefix = `litellm-test-${proxyPort}`;
   }
 
@@ -39,7 +46,11 @@ export class GatewayProject {
     });
     // Root's PostgreSQL runs as another user, who must be able to come here.
     chmodSync(dirname(pulumi.folder), 0o755);
-    return new GatewayProject(pulumi, await findFreePort(), await findFreePort());
+    return new GatewayProject(pulumi, [
+      await findFreePort(),
+      await findFreePort(),
+      await findFreePort(),
+    ]);
   }
 
   /** Settings of a small gateway in containers, on ports and with names of its own, changed by `changes`. */
@@ -58,6 +69,42 @@ export class GatewayProject {
         "kind" in database && database.kind !== "managed"
           ? database
           : { kind: "managed", port: this.databasePort, keepVolume: false, ...database },
+      ...others,
+    });
+  }
+
+  /**
+   * Settings of a small gateway behind Traefik, with networks, ports and names of its own and a private
+   * certificate authority, changed by `changes`.
+   */
+  configureTraefik(changes: Config = {}): void {
+    const { deployment = {}, database = {}, ...others } = changes as Record<string, object>;
+    const { traefik = {}, ...otherDeployment } = deployment as Record<string, object>;
+    const isExisting = "kind" in traefik && traefik.kind === "existing";
+    this.configure({
+      deployment: {
+        topology: "traefik",
+        namePrefix: this.namePrefix,
+        baseDomain: "gateway.test",
+        networks: {
+          web: { name: `${this.namePrefix}-web` },
+          internal: { name: `${this.namePrefix}-internal` },
+        },
+        ...(!isExisting && { certificates: { kind: "private" } }),
+        workers: 1,
+        protect: false,
+        ...otherDeployment,
+        traefik: {
+          httpPort: this.httpPort,
+          httpsPort: this.proxyPort,
+          ...(!isExisting && { address: "127.0.0.1" }),
+          ...traefik,
+        },
+      },
+      database:
+        "kind" in database && database.kind !== "managed"
+          ? database
+          : { kind: "managed", keepVolume: false, ...database },
       ...others,
     });
   }
@@ -99,16 +146,21 @@ export class GatewayProject {
 
   /** A request with the master key. */
   async request(path: string, body?: object): Promise<{ status: number; json: unknown }> {
-    const { masterKey, proxyUrl } = (await this.pulumi.readOutputs()) as Record<string, string>;
-    const response = await fetch(`${proxyUrl ?? ""}${path}`, {
-      method: body === undefined ? "GET" : "POST",
-      headers: {
-        authorization: `Bearer ${masterKey ?? ""}`,
-        "content-type": "application/json",
-      },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+    const { masterKey = "", ...outputs } = (await this.pulumi.readOutputs()) as Record<
+      string,
+      string
+    >;
+    const { proxyUrl = "", connectAddress, certificateAuthority } = outputs;
+    const client = new ProxyClient({
+      url: proxyUrl,
+      ...(connectAddress !== undefined && { connectAddress }),
+      ...(certificateAuthority !== undefined && { certificateAuthority }),
     });
-    return { status: response.status, json: await response.json() };
+    const { status, json } = await client.request(path, {
+      key: masterKey,
+      ...(body !== undefined && { body }),
+    });
+    return { status, json };
   }
 
   /** What the mock model says. */

@@ -4,7 +4,7 @@ import type { RecordedStack } from "../../components/preflight/recorded-stack.ts
 import { findTransitionObstacles } from "../../components/preflight/transition.ts";
 import { type Plan, planDeployment } from "../../stacks/plan.ts";
 import { parseSettings } from "../../stacks/settings.ts";
-import { MIGRATION_SCRIPT, START_SCRIPT } from "../../stacks/single-host-plan.ts";
+import { imagineCircumstances } from "../support/circumstances.ts";
 import { findFreePort } from "../support/ports.ts";
 
 const planStack = (plain: object): Plan =>
@@ -13,13 +13,7 @@ const planStack = (plain: object): Plan =>
       plain: { models: [{ name: "hello", provider: "mock" }], ...plain },
       secret: {},
     }),
-    {
-      stack: "dev",
-      platform: "linux-x64",
-      requirementsSha256: "0".repeat(64),
-      serverUser: undefined,
-      files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
-    },
+    imagineCircumstances({ stack: "dev" }),
   );
 const onDocker = (plain: object = {}): Plan =>
   planStack({ deployment: { topology: "single-host" }, ...plain });
@@ -28,6 +22,7 @@ const record = (changes: Partial<RecordedStack> = {}): RecordedStack => ({
   topology: "single-host",
   database: { majorVersion: "16", url: "postgresql://litellm:secret@127.0.0.1:5433/litellm" },
   migration: { attempt: 1, succeeded: true },
+  generations: { serving: undefined, containers: {} },
   ...changes,
 });
 

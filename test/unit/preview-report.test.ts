@@ -99,6 +99,7 @@ test.each([
   ["random:index/randomPassword:RandomPassword", "replace"],
   ["litellm:index:SaltKey", "delete"],
   ["litellm:host:PostgresCluster", "replace"],
+  ["litellm:tls:CertificateAuthority", "delete"],
   ["litellm:host:Directory", "delete"],
 ])("%s: a %s is destructive", (type, op) => {
   const report = reportPreview("dev", deployed, {
@@ -131,6 +132,15 @@ test("a volume that is kept says so, and still leaves the stack", () => {
   expect(describeLoss(step("delete", type, { oldState: { type, retainOnDelete: true } }))).toBe(
     "what is stored in the volume (what exists outside of the state stays where it is: retainOnDelete)",
   );
+});
+
+test.each([
+  "urn:pulumi:test::litellm-gateway::litellm:index:Gateway$litellm:index:ProxyGeneration$docker:index/volume:Volume::gateway-proxy-0a1b2c3d-configuration-volume",
+  "urn:pulumi:test::litellm-gateway::litellm:index:Gateway$litellm:index:Database$postgresql:index/role:Role::gateway-database-login-litellm_0a1b2c3d",
+])("what belongs to a generation of proxies goes with it: %s", (urn) => {
+  const type = urn.split("$").at(-1)?.split("::")[0] ?? "";
+  expect(describeLoss(step("delete", type, { urn }))).toBeUndefined();
+  expect(describeLoss(step("delete", type))).toMatch(/\w{4}/);
 });
 
 const refusal = {

@@ -11,18 +11,31 @@ const LOSSES: Readonly<Record<string, string>> = {
   // Generated once: the only copy of what it holds is in Pulumi's state.
   "random:index/randomPassword:RandomPassword": "the key or password, which nobody can make again",
   "litellm:index:SaltKey": "the salt key: nothing stored encrypted in the database can be read",
+  // Its key is in Pulumi's state alone, and clients were told to trust it.
+  "litellm:tls:CertificateAuthority": "the certificate authority that clients trust",
   "litellm:host:PostgresCluster": "the PostgreSQL data directory with all databases",
   "litellm:host:Directory": "every file in the folder",
 };
 
 /** What a step destroys, or undefined when it destroys nothing that `up` cannot make again. */
-export function describeLoss({ op, oldState }: PreviewStep): string | undefined {
+export function describeLoss({ op, urn, oldState }: PreviewStep): string | undefined {
   const isDestructive = /delete|replace/.test(op);
-  if (!isDestructive || oldState === undefined) {
+  if (!isDestructive || oldState === undefined || isReplacedByAnother(urn)) {
     return undefined;
   }
   const loss = LOSSES[oldState.type] ?? (oldState.protect === true ? "it is protected" : undefined);
   return loss !== undefined && op === "delete" && oldState.retainOnDelete === true
     ? `${loss} (what exists outside of the state stays where it is: retainOnDelete)`
     : loss;
+}
+
+/**
+ * Behind Traefik what changes is made anew under another name: the volume of an old proxy holds rendered
+ * files only, and a role that proxies log in with owns nothing.
+ */
+function isReplacedByAnother(urn: string): boolean {
+  return (
+    urn.includes("$litellm:index:ProxyGeneration$") ||
+    /\$postgresql:index\/role:Role::gateway-database-login-/.test(urn)
+  );
 }

@@ -10,17 +10,11 @@ import {
   planDeployment,
   type SingleHostPlan,
 } from "../../../stacks/plan.ts";
-import { MIGRATION_SCRIPT, START_SCRIPT } from "../../../stacks/single-host-plan.ts";
 import { parseSettings } from "../../../stacks/settings.ts";
+import { imagineCircumstances } from "../../support/circumstances.ts";
 import { requiredEnvironment } from "../../../templates/litellm-config.ts";
 
-const circumstances: Circumstances = {
-  stack: "dev",
-  platform: "linux-x64",
-  requirementsSha256: "0".repeat(64),
-  serverUser: undefined,
-  files: { [START_SCRIPT]: "# start\n", [MIGRATION_SCRIPT]: "# migrate\n" },
-};
+const circumstances = imagineCircumstances({ stack: "dev" });
 
 const mock = { name: "hello", provider: "mock" };
 const planAny = (plain: object, secret: object = {}, changes: Partial<Circumstances> = {}) =>

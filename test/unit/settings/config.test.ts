@@ -40,7 +40,7 @@ test("secrets are secret outputs by name, and are not among the settings", async
     },
     ["openaiApiKey", "secrets"],
   );
-  const { settings, secrets } = loadConfig();
+  const { settings, secrets } = await loadConfig();
   expect(settings.secretNames).toEqual(["groqApiKey", "openaiApiKey"]);
   expect(Object.keys(secrets)).toEqual(["groqApiKey", "openaiApiKey"]);
   const { openaiApiKey, groqApiKey } = secrets;
@@ -51,15 +51,15 @@ test("secrets are secret outputs by name, and are not among the settings", async
   expect(JSON.stringify(settings)).not.toContain("value");
 });
 
-test("other namespaces are not read", () => {
+test("other namespaces are not read", async () => {
   setConfig({ models });
   pulumi.runtime.setConfig("aws:region", "eu-central-1");
-  expect(loadConfig().settings.models).toHaveLength(1);
+  expect((await loadConfig()).settings.models).toHaveLength(1);
 });
 
-test("mistakes are reported without a stack", () => {
+test("mistakes are reported without a stack", async () => {
   setConfig({ models, openaiApiKey: "sk-openai-value" });
-  expect(loadConfig).toThrow(
+  await expect(loadConfig()).rejects.toThrow(
     new pulumi.RunError(
       "invalid settings: 1 error\n\n" +
         "openaiApiKey is stored in plain text (not shown); store it as a secret, and replace it if it was shared\n" +

@@ -1,0 +1,33 @@
+import { listLitellmSources } from "../templates/litellm-files.ts";
+import { listEdgeFiles } from "./edge-settings.ts";
+import { listIncludedFiles } from "./includes.ts";
+import { listProxyFiles } from "./proxy-containers-plan.ts";
+import type { Settings } from "./settings.ts";
+
+/** A file whose text the plan needs, relative to the project's folder. */
+export interface RequiredFile {
+  readonly path: string;
+  /** Setting that names it; undefined for a file of the toolkit's own. */
+  readonly setting: string | undefined;
+}
+
+/** Files whose texts the plan needs. */
+export function listRequiredFiles(settings: Settings): RequiredFile[] {
+  const { database, deployment } = settings;
+  const authorityFile =
+    database.kind === "external" ? database.certificateAuthorityFile : undefined;
+  return [
+    ...(deployment.topology === "local" ? [] : listProxyFiles(settings)).map((path) => ({
+      path,
+      setting: path === authorityFile ? "database.certificateAuthorityFile" : undefined,
+    })),
+    ...(deployment.topology === "traefik" ? listEdgeFiles(deployment) : []).map((path) => ({
+      path,
+      setting: "deployment.certificates",
+    })),
+    ...listLitellmSources(settings).map((path) => ({
+      path,
+      setting: listIncludedFiles(settings).includes(path) ? "includes" : undefined,
+    })),
+  ];
+}

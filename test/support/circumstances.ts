@@ -1,0 +1,26 @@
+import type { Circumstances } from "../../stacks/plan.ts";
+import {
+  ADMISSION_SCRIPT,
+  MIGRATION_SCRIPT,
+  START_SCRIPT,
+} from "../../stacks/proxy-containers-plan.ts";
+
+/** What a plan needs to know beside the settings, for a stack that was never deployed; files are stubs. */
+export function imagineCircumstances(changes: Partial<Circumstances> = {}): Circumstances {
+  const { files = {}, ...others } = changes;
+  return {
+    stack: "test",
+    platform: "linux-x64",
+    requirementsSha256: "0".repeat(64),
+    serverUser: undefined,
+    fingerprints: {},
+    generations: { serving: undefined, broken: [] },
+    ...others,
+    files: {
+      [START_SCRIPT]: "# start\n",
+      [MIGRATION_SCRIPT]: "# migrate\n",
+      [ADMISSION_SCRIPT]: "# admit\n",
+      ...files,
+    },
+  };
+}
