@@ -68,9 +68,12 @@ function describeGenerations(resources: readonly RecordedResource[]): RecordedSt
     const generation = labels?.find(({ label }) => label === GENERATION_LABEL)?.value;
     if (generation !== undefined) (containers[generation] ??= []).push(name);
   }
-  const hasServing = Array.isArray(rollout?.["serving"]) && rollout["serving"].length > 0;
+  // A rollout that failed has the new generation among its inputs, and those that serve among its outputs.
+  const { serving = [] } = (rollout ?? {}) as { readonly serving?: readonly string[] };
   return {
-    serving: hasServing ? (rollout["generation"] as string) : undefined,
+    serving: Object.keys(containers).find((generation) =>
+      containers[generation]?.some((name) => serving.includes(name)),
+    ),
     containers,
   };
 }
