@@ -47,7 +47,11 @@ export type EdgeCheck =
   /** Browsers are told to use HTTPS only, for at least so many seconds. */
   | { readonly kind: "hsts"; readonly seconds: number }
   /** A request with another Host does not get to the proxy. */
-  | { readonly kind: "unknown-host" }
+  | {
+      readonly kind: "unknown-host";
+      /** Others may answer it. Default: nobody does. */
+      readonly isShared?: true;
+    }
   /** What only administrators need is refused from here, before it gets to the proxy. */
   | ({ readonly kind: "admin-refused" } & RefusedPath)
   /** A stream is passed on piece by piece. */
@@ -198,12 +202,12 @@ function planConnectionChecks({ hosts, issuer, httpPort }: CheckedEdge): Check[]
 
 /** What is let through, and how. */
 function planPassageChecks(
-  { hstsSeconds, refused }: CheckedEdge,
+  { issuer, hstsSeconds, refused }: CheckedEdge,
   chatModel: string | undefined,
 ): Check[] {
   return [
     ...(hstsSeconds === 0 ? [] : ([{ kind: "hsts", seconds: hstsSeconds }] as const)),
-    { kind: "unknown-host" },
+    { kind: "unknown-host", ...(issuer === "existing" && { isShared: true }) },
     ...refused.map((path) => ({ kind: "admin-refused", ...path }) as const),
     ...(chatModel === undefined ? [] : ([{ kind: "stream-chunks", model: chatModel }] as const)),
     { kind: "websocket" },

@@ -33,7 +33,7 @@ export async function observeEdge(
       case "hsts":
         return await observeHsts(client, check.seconds);
       case "unknown-host":
-        return await observeUnknownHost(endpoint);
+        return await observeUnknownHost(endpoint, check.isShared === true);
       case "admin-refused":
         return await observeRefusal(client, check);
       case "stream-chunks":
@@ -94,7 +94,7 @@ async function observeHsts(client: ProxyClient, seconds: number): Promise<string
 }
 
 /** Another name in TLS and in the request, as when somebody else's name points here. */
-async function observeUnknownHost(endpoint: Endpoint): Promise<string> {
+async function observeUnknownHost(endpoint: Endpoint, isShared: boolean): Promise<string> {
   const { hostname } = new URL(endpoint.url);
   const url = new URL(endpoint.url);
   url.hostname = UNKNOWN_HOST;
@@ -109,7 +109,7 @@ async function observeUnknownHost(endpoint: Endpoint): Promise<string> {
     throw error;
   });
   if (typeof answer === "string") return `no TLS connection (${answer})`;
-  if (answer.status < 400 || isFromLitellm(answer)) {
+  if ((answer.status < 400 && !isShared) || isFromLitellm(answer)) {
     throw new Error(
       `Host ${UNKNOWN_HOST} was answered with ${answer.status}${isFromLitellm(answer) ? " by LiteLLM" : ""}; 404 by Traefik was expected: another router of this Traefik matches every name; see its routes`,
     );

@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import { isIP } from "node:net";
@@ -182,8 +183,7 @@ function findTop(certificate: DetailedPeerCertificate): DetailedPeerCertificate 
   return top;
 }
 
-const toPem = ({ raw }: DetailedPeerCertificate): string =>
-  `-----BEGIN CERTIFICATE-----\n${raw.toString("base64").replaceAll(/.{64}/g, "$&\n")}\n-----END CERTIFICATE-----\n`;
+const toPem = ({ raw }: DetailedPeerCertificate): string => new X509Certificate(raw).toString();
 
 /** Whether the names lead to the gateway: to what presents the very certificate that it presents. */
 export async function observeNames(

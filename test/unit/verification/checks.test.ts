@@ -50,6 +50,11 @@ describe("checks of a gateway behind an edge", () => {
     expect([deadline("acme"), deadline("acme-staging"), deadline("files")]).toEqual([120, 120, 15]);
   });
 
+  test("leave other names of an existing Traefik to others", () => {
+    expect(plan({ issuer: "existing" })).toContainEqual({ kind: "unknown-host", isShared: true });
+    expect(plan()).toContainEqual({ kind: "unknown-host" });
+  });
+
   test("prove the cache", () => {
     const checks = plan({}, { cache: "default_off" });
     expect(checks).toContainEqual({ kind: "cache-hit", model: "hello", mode: "default_off" });

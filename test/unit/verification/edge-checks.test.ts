@@ -30,6 +30,8 @@ interface Edge {
   headers: Record<string, string>;
   /** Whether every name gets to the proxy. */
   isOpen: boolean;
+  /** What another name gets; undefined: nothing. */
+  stranger: string | undefined;
   isBuffered: boolean;
   /** Requests that the rate limit still refuses. */
   limited: number;
@@ -61,7 +63,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.end(body);
   };
   if (!edge.isOpen && request.headers.host !== `${HOST}:${portOf(secure)}`) {
-    text(404, "404 page not found\n");
+    text(edge.stranger === undefined ? 404 : 200, edge.stranger ?? "404 page not found\n");
   } else if (edge.limited > 0) {
     edge.limited--;
     text(429, "Too Many Requests", { "retry-after": "0" });
@@ -117,6 +119,7 @@ beforeEach(async () => {
   edge = {
     headers: { "strict-transport-security": "max-age=31536000" },
     isOpen: false,
+    stranger: undefined,
     isBuffered: false,
     limited: 0,
     admin: { status: 403, text: "Forbidden" },
@@ -195,6 +198,15 @@ describe("an edge as it should be", () => {
     expect(await check({ ...refused, mayBeAllowed: true })).toMatchObject({
       passed: true,
       detail: "/ui/: this machine is among those that may",
+    });
+  });
+
+  test("may be shared with others, who answer other names", async () => {
+    edge.stranger = "<html>of somebody else";
+    expect(await check({ kind: "unknown-host" })).toMatchObject({ passed: false });
+    expect(await check({ kind: "unknown-host", isShared: true })).toMatchObject({
+      passed: true,
+      detail: "200",
     });
   });
 
@@ -295,8 +307,14 @@ describe("checks through TLS", () => {
   test("trust what an authority for tests has issued, if the names are right", async () => {
     const staging = { ...certificateCheck, issuer: "acme-staging" } as Check;
     const untrusting = { ...target(), certificateAuthority: undefined };
-    const results = await runChecks([{ kind: "live" }, staging], untrusting);
-    expect(results.map(({ passed }) => passed)).toEqual([true, true]);
+    // Of any length: PEM has lines of 64 characters, and none may be empty.
+    for (const commonName of ["a", "ab", "abc", "abcd", "x".repeat(40), "x".repeat(64)]) {
+      const stranger = await createAuthority(commonName, 10);
+      const issued = await issueCertificate(stranger, [HOST], 9);
+      secure.setSecureContext({ key: issued.privateKey, cert: issued.certificate });
+      const results = await runChecks([{ kind: "live" }, staging], untrusting);
+      expect(results.map(({ passed }) => passed)).toEqual([true, true]);
+    }
     const other = { ...staging, hosts: ["other.example.com"] } as Check;
     expect(await runChecks([other], untrusting)).toMatchObject([{ passed: false }]);
   });
