@@ -80,7 +80,7 @@ export type CacheMode = "default_on" | "default_off";
  * tests; what it issues is trusted for the checks if the names are right. `existing`: somebody else's
  * business.
  */
-export type CertificateIssuer = "private" | "files" | "acme" | "acme-staging" | "existing";
+type CertificateIssuer = "private" | "files" | "acme" | "acme-staging" | "existing";
 
 /** Checks that take longer are left to `npm run verify`: `up` is not to wait for them. */
 const QUICK_SECONDS = 60;
