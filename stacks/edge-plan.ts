@@ -72,7 +72,7 @@ export interface CredentialsPlan extends TraefikCredentialsInput {
   readonly certificate: CertificatePlan | undefined;
 }
 
-export type CertificatePlan =
+type CertificatePlan =
   | {
       readonly kind: "files";
       /** PEM; its key is the secret `tlsPrivateKey`. */
@@ -100,7 +100,7 @@ export interface EdgeOptions {
   /** `http://<container>:<port>` of each proxy. */
   readonly servers: readonly string[];
   /** Port of the proxies in their containers. */
-  readonly proxyPort?: number;
+  readonly proxyPort: number;
   /** Texts of the project's files, by their path in the project: those that `listEdgeFiles` names. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -110,7 +110,6 @@ const ACME_FOLDER = "/var/lib/traefik";
 const AUTHORITY_FILE = `${DYNAMIC_FOLDER}/acme-ca.pem`;
 /** Name of the certificate resolver. */
 const RESOLVER = "acme";
-const LITELLM_PORT = 4000;
 /** Traefik starts anew for other time-outs, which cuts requests; so they do not follow every change. */
 const LEAST_TIMEOUT_SECONDS = 1800;
 /** Beyond the longest request. */
@@ -148,7 +147,7 @@ export function planEdge(settings: EdgeSettings, options: EdgeOptions): EdgePlan
           routing,
           prefix: options.prefix,
           network: options.network,
-          port: options.proxyPort ?? LITELLM_PORT,
+          port: options.proxyPort,
           entryPoint: traefik.entryPoint,
           httpEntryPoint: traefik.httpEntryPoint,
           httpsPort: traefik.httpsPort,

@@ -318,8 +318,7 @@ export const edgeShape = {
 };
 
 export type EdgeSettings = DeepReadonly<z.output<z.ZodObject<typeof edgeShape>>>;
-export type TraefikSettings = EdgeSettings["traefik"];
-export type CertificateSettings = NonNullable<EdgeSettings["certificates"]>;
+type CertificateSettings = NonNullable<EdgeSettings["certificates"]>;
 export type AcmeSettings = Extract<CertificateSettings, { kind: "acme" }>;
 export type AdminSettings = EdgeSettings["admin"];
 

@@ -88,8 +88,8 @@ export function adminSessionCookie(users: string): {
   };
 }
 
-const BCRYPT = /^\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$/;
-const APACHE_MD5 = /^\$apr1\$[./A-Za-z0-9]{1,8}\$[./A-Za-z0-9]{22}$/;
+/** Name and hash: bcrypt, Apache's MD5 or SHA-1, which is what Traefik knows. */
+const USER = /^[^:\s]+:(?:\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}|\$apr1\$\S+|\{SHA\}\S+)$/;
 
 /**
  * Lines of an htpasswd file, without comments.
@@ -100,10 +100,7 @@ function readUsers(text: string): string[] {
   const lines = text.split("\n").flatMap((line, index) => {
     const user = line.trim();
     if (user === "" || user.startsWith("#")) return [];
-    const colon = user.indexOf(":");
-    const hash = user.slice(colon + 1);
-    const isHashed = BCRYPT.test(hash) || APACHE_MD5.test(hash);
-    if (colon < 1 || !isHashed || !/^[A-Za-z0-9_.@+-]+$/.test(user.slice(0, colon))) {
+    if (!USER.test(user)) {
       throw new Error(
         `adminUsers: line ${index + 1} is not <name>:<hash> as \`htpasswd -nB <name>\` prints it\n` +
           "  htpasswd -nB admin | pulumi config set --secret adminUsers",

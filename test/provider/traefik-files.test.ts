@@ -71,6 +71,7 @@ function plan(changes: object = {}): ManagedEdgePlan {
     prefix,
     network: prefix,
     requestTimeoutSeconds: 600,
+    proxyPort: 4000,
     servers: [1, 2].map((number) => `http://${prefix}-upstream-${number}:4000`),
     files: {},
   });
@@ -424,6 +425,7 @@ describe.skipIf(!engine.available)(`Traefik's files ${engine.reason}`, () => {
       });
       const edge = planEdge(settings, {
         ...{ prefix: `${prefix}-issued`, network: prefix, requestTimeoutSeconds: 600 },
+        proxyPort: 4000,
         servers: [`http://${prefix}-upstream-1:4000`],
         files: { "issuer.pem": readFileSync(acme.directoryAuthorityFile, "utf8") },
       });
@@ -465,6 +467,7 @@ describe.skipIf(!engine.available)(`Traefik's files ${engine.reason}`, () => {
       });
       const edge = planEdge(settings, {
         ...{ prefix, network: prefix, requestTimeoutSeconds: 600, servers: [], files: {} },
+        proxyPort: 4000,
       });
       if (edge.kind !== "existing") throw new Error("not existing");
       await startUpstream(`${prefix}-labelled`, edge.labels);

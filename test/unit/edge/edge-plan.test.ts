@@ -12,6 +12,7 @@ const OPTIONS: EdgeOptions = {
   prefix: "litellm-test",
   network: "web",
   requestTimeoutSeconds: 600,
+  proxyPort: 4000,
   servers: ["http://litellm-test-proxy-a-1:4000"],
   files: { "gateway.pem": "CERTIFICATE", "issuer.pem": "AUTHORITY" },
 };
