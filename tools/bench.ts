@@ -13,6 +13,12 @@ import { drawRatios } from "../test/bench/plot.ts";
 import { preview } from "../test/bench/preview.ts";
 import { describeMachine, formatTable } from "../test/bench/report.ts";
 import { throughput } from "../test/bench/throughput.ts";
+import {
+  traefikCache,
+  traefikChange,
+  traefikReplicas,
+  traefikThroughput,
+} from "../test/bench/traefik.ts";
 import { up } from "../test/bench/up.ts";
 
 const BENCHMARKS = new Map<string, Benchmark>(
@@ -24,6 +30,10 @@ const BENCHMARKS = new Map<string, Benchmark>(
     "docker-up": dockerUp,
     "docker-throughput": dockerThroughput,
     "docker-profile": dockerProfile,
+    "traefik-throughput": traefikThroughput,
+    "traefik-replicas": traefikReplicas,
+    "traefik-cache": traefikCache,
+    "traefik-change": traefikChange,
   }),
 );
 

@@ -40,6 +40,12 @@ export interface Endpoint {
   /** Base URL of the proxy. */
   readonly url: string;
   readonly masterKey: string;
+  /** Name that the proxy is asked for, where the URL has an address. */
+  readonly host?: string;
+  /** Whose certificates are trusted, PEM. */
+  readonly certificateAuthority?: string;
+  /** Further fields of each chat. */
+  readonly chat?: object;
 }
 
 /** What one measurement gives, by name. */

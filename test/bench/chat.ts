@@ -13,12 +13,20 @@ const REQUEST_MILLISECONDS = 10_000;
 const DEADLINE_MILLISECONDS = 15 * 60_000;
 
 /** A chat that is answered as a whole, not streamed. */
-export function composeChat({ url, masterKey }: Endpoint) {
+export function composeChat({ url, masterKey, host, chat }: Endpoint) {
   return {
     url: `${url}/v1/chat/completions`,
     method: "POST" as const,
-    headers: { authorization: `Bearer ${masterKey}`, "content-type": "application/json" },
-    body: JSON.stringify({ model: "hello", messages: [{ role: "user", content: "Hi" }] }),
+    headers: {
+      authorization: `Bearer ${masterKey}`,
+      "content-type": "application/json",
+      ...(host !== undefined && { host }),
+    },
+    body: JSON.stringify({
+      model: "hello",
+      messages: [{ role: "user", content: "Hi" }],
+      ...chat,
+    }),
   };
 }
 

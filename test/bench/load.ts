@@ -59,7 +59,15 @@ export async function compareLoads(
 async function sendChats(endpoint: Endpoint, seconds: number, signal: AbortSignal) {
   const latencies: number[] = [];
   const result = await new Promise<autocannon.Result>((succeed, fail) => {
-    const options = { ...composeChat(endpoint), connections: CONNECTIONS, duration: seconds };
+    const { host, certificateAuthority } = endpoint;
+    const options = {
+      ...composeChat(endpoint),
+      connections: CONNECTIONS,
+      duration: seconds,
+      ...(certificateAuthority !== undefined && {
+        tlsOptions: { ca: certificateAuthority, ...(host !== undefined && { servername: host }) },
+      }),
+    };
     const run = autocannon(options, (error: Error | null, result) => {
       signal.removeEventListener("abort", stop);
       if (error === null) {
