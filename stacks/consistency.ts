@@ -1,7 +1,12 @@
 import type { z } from "zod";
 
+import type { AlertingSettings } from "./alerting-settings.ts";
+import type { CacheSettings } from "./cache-settings.ts";
+import { checkAlerting, checkCallbacks } from "./callback-consistency.ts";
+import type { CallbackSettings } from "./callback-settings.ts";
 import type { DatabaseSettings } from "./database-settings.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
+import { checkEdge } from "./edge-consistency.ts";
 import { isLoopback } from "./hosts.ts";
 import { isMoving } from "./image.ts";
 import type { Issue, Path } from "./issue.ts";
@@ -16,9 +21,15 @@ import {
   suggest,
 } from "./issue.ts";
 import type { Section } from "./litellm-keys.ts";
-import { checkPassThrough, litellmProviders, referencedVariables } from "./litellm-keys.ts";
+import { checkPassThrough, litellmProviders } from "./litellm-keys.ts";
+import type { ModelFilesSettings } from "./model-files.ts";
 import type { Model } from "./models.ts";
 import { litellmPrefix } from "./models.ts";
+import { checkRedis } from "./redis-consistency.ts";
+import type { RedisSettings } from "./redis-settings.ts";
+import { checkReferencesIn, listProvidedVariables } from "./references.ts";
+import { checkFallbackLists, checkFallbacks, checkRouter } from "./router-consistency.ts";
+import type { RouterSettings } from "./router-settings.ts";
 import {
   environmentVariableOf,
   gatewaySecrets,
@@ -36,10 +47,16 @@ type PassThrough = Readonly<Record<string, unknown>>;
 export interface Candidate {
   readonly deployment: DeploymentSettings | undefined;
   readonly database: DatabaseSettings | undefined;
+  readonly redis: RedisSettings | undefined;
   readonly endpoints: Readonly<Record<string, string>> | undefined;
   readonly models: readonly { readonly index: number; readonly model: ParsedModel }[];
   /** Names of all models, of invalid ones too; `undefined` when they cannot be known. */
   readonly modelNames: ReadonlySet<string> | undefined;
+  readonly modelFiles: ModelFilesSettings | undefined;
+  readonly router: RouterSettings | undefined;
+  readonly cache: CacheSettings | undefined;
+  readonly callbacks: readonly CallbackSettings[] | undefined;
+  readonly alerting: AlertingSettings | undefined;
   readonly routerSettings: PassThrough | undefined;
   readonly litellmSettings: PassThrough | undefined;
   readonly generalSettings: PassThrough | undefined;
@@ -55,11 +72,19 @@ export function checkConsistency(candidate: Candidate): Issue[] {
     ...checkTopology(candidate),
     ...checkImages(candidate),
     ...checkDockerHost(candidate),
+    ...(candidate.deployment?.topology === "traefik"
+      ? checkEdge(candidate.deployment, candidate.secretNames)
+      : []),
     ...checkDatabase(candidate),
     ...checkLoopback(candidate),
     ...candidate.models.flatMap(({ model, index }) => checkModel(model, index, candidate)),
     ...checkDuplicateNames(candidate),
+    ...checkGroups(candidate),
     ...checkModelKeys(candidate),
+    ...checkRouter(candidate),
+    ...checkRedis(candidate),
+    ...checkCallbacks(candidate),
+    ...checkAlerting(candidate),
     ...checkSections(candidate),
     ...checkEnvironmentVariables(candidate),
     ...checkReferences(candidate),
@@ -68,6 +93,8 @@ export function checkConsistency(candidate: Candidate): Issue[] {
 
 function checkPorts({ deployment, database }: Candidate): Issue[] {
   if (deployment === undefined || database === undefined || !("port" in database)) return [];
+  // PostgreSQL publishes none there.
+  if (deployment.topology === "traefik") return [];
   if (database.kind === "external" || deployment.proxyPort !== database.port) return [];
   const { proxyPort } = deployment;
   return [
@@ -85,6 +112,7 @@ const databaseKinds: Readonly<
 > = {
   local: ["embedded", "none"],
   "single-host": ["managed", "external", "url", "none"],
+  traefik: ["managed", "external", "url", "none"],
 };
 
 function checkTopology({ deployment, database }: Candidate): Issue[] {
@@ -100,11 +128,13 @@ function checkTopology({ deployment, database }: Candidate): Issue[] {
   ];
 }
 
-function checkImages({ deployment, database }: Candidate): Issue[] {
-  if (deployment?.topology !== "single-host" || deployment.allowMovingTags) return [];
+function checkImages({ deployment, database, redis }: Candidate): Issue[] {
+  if (deployment === undefined || deployment.topology === "local") return [];
+  if (deployment.allowMovingTags) return [];
   const images: [Path, string | undefined][] = [
     [["deployment", "image"], deployment.image],
     [["database", "image"], database?.kind === "managed" ? database.image : undefined],
+    [["redis", "image"], redis?.kind === "managed" ? redis.image : undefined],
   ];
   return images.flatMap(([path, image]) =>
     image === undefined || !isMoving(image)
@@ -120,7 +150,7 @@ function checkImages({ deployment, database }: Candidate): Issue[] {
 }
 
 function checkDockerHost({ deployment, secretNames }: Candidate): Issue[] {
-  if (deployment?.topology !== "single-host") return [];
+  if (deployment === undefined || deployment.topology === "local") return [];
   const { docker } = deployment;
   const path = ["deployment", "docker"];
   const issues: Issue[] = [];
@@ -142,7 +172,7 @@ function checkDockerHost({ deployment, secretNames }: Candidate): Issue[] {
         ),
       });
     }
-    if (isLoopback(deployment.proxyAddress)) {
+    if (deployment.topology === "single-host" && isLoopback(deployment.proxyAddress)) {
       issues.push({
         path: ["deployment", "proxyAddress"],
         message: `is ${deployment.proxyAddress}, which only the Docker host itself reaches; the checks ask the gateway from here`,
@@ -211,7 +241,7 @@ function checkDatabase({ deployment, database, secretNames }: Candidate): Issue[
 
 /** Inside a container, `localhost` is the container. */
 function checkLoopback({ deployment, database, endpoints, models }: Candidate): Issue[] {
-  if (deployment?.topology !== "single-host") return [];
+  if (deployment === undefined || deployment.topology === "local") return [];
   const urls: [Path, string | undefined][] = [
     ...Object.entries(endpoints ?? {}).map(([name, url]): [Path, string] => [
       ["endpoints", name],
@@ -244,7 +274,7 @@ function loopbackIssue(path: Path, value: string, better: string): Issue {
 function checkModel(model: ParsedModel, index: number, candidate: Candidate): Issue[] {
   const path = ["models", index];
   return [
-    ...checkFallbacks(model, path, candidate),
+    ...checkFallbacks(model, path, candidate.modelNames),
     ...checkTimeout(model, path, candidate),
     ...checkLocation(model, path, candidate),
     ...checkUpstreamName(model, path),
@@ -259,54 +289,6 @@ function checkModel(model: ParsedModel, index: number, candidate: Candidate): Is
       "modelInfo",
     ]),
   ];
-}
-
-function checkFallbacks(model: ParsedModel, path: Path, { modelNames }: Candidate): Issue[] {
-  return model.fallbacks.flatMap((fallback, position) => {
-    const fallbackPath = [...path, "fallbacks", position];
-    if (fallback === model.name) {
-      return [
-        {
-          path: fallbackPath,
-          message: `is ${JSON.stringify(fallback)}, the model itself`,
-          command: removeCommand(fallbackPath),
-        },
-      ];
-    }
-    return checkModelName(fallback, fallbackPath, modelNames);
-  });
-}
-
-function checkModelName(
-  name: string,
-  path: Path,
-  modelNames: ReadonlySet<string> | undefined,
-): Issue[] {
-  if (modelNames === undefined || [...modelNames].some((pattern) => offers(pattern, name))) {
-    return [];
-  }
-  const similar = findSimilar(name, modelNames);
-  return [
-    {
-      path,
-      message: `is ${describe(path, name)}, but no model has this name${suggest(name, modelNames)}`,
-      command: similar === undefined ? removeCommand(path) : setCommand(path, similar),
-    },
-  ];
-}
-
-/** A model name may be a pattern: `openai/*` offers all models of OpenAI. */
-function offers(pattern: string, name: string): boolean {
-  const parts = pattern.split("*");
-  if (parts.length === 1) return pattern === name;
-  let position = (parts[0] ?? "").length;
-  if (!name.startsWith(parts[0] ?? "")) return false;
-  for (const part of parts.slice(1)) {
-    const found = name.indexOf(part, position);
-    if (found < 0) return false;
-    position = found + part.length;
-  }
-  return pattern.endsWith("*") || position === name.length;
 }
 
 function checkTimeout(
@@ -435,6 +417,21 @@ function checkDuplicateNames({ models }: Candidate): Issue[] {
   return issues;
 }
 
+function checkGroups({ models, modelFiles }: Candidate): Issue[] {
+  if (modelFiles === undefined || modelFiles.groupBy === "group") return [];
+  return models.flatMap(({ model, index }) =>
+    model.group === undefined
+      ? []
+      : [
+          {
+            path: ["models", index, "group"],
+            message: `is not used with modelFiles.groupBy "${modelFiles.groupBy}"`,
+            command: setCommand(["modelFiles", "groupBy"], "group"),
+          },
+        ],
+  );
+}
+
 /** One issue for each missing secret, whatever the number of models that need it. */
 function checkModelKeys({ models, secretNames }: Candidate): Issue[] {
   const issues: Issue[] = [];
@@ -550,39 +547,6 @@ function checkSections(candidate: Candidate): Issue[] {
   });
 }
 
-/** LiteLLM's further lists of fallbacks: they name models too. */
-function checkFallbackLists(value: PassThrough, path: Path, candidate: Candidate): Issue[] {
-  const aliases = candidate.routerSettings?.["model_group_alias"];
-  const known =
-    candidate.modelNames &&
-    new Set([...candidate.modelNames, ...(isObject(aliases) ? Object.keys(aliases) : [])]);
-  return ["context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"].flatMap(
-    (key) =>
-      [...modelNamesIn(value[key], [...path, key])].flatMap((entry) =>
-        checkModelName(entry.name, entry.path, known),
-      ),
-  );
-}
-
-function* modelNamesIn(
-  value: unknown,
-  path: Path,
-): Generator<{ readonly name: string; readonly path: Path }> {
-  if (!Array.isArray(value)) return;
-  for (const [index, entry] of value.entries()) {
-    if (typeof entry === "string") yield { name: entry, path: [...path, index] };
-    else if (isObject(entry)) {
-      for (const [name, fallbacks] of Object.entries(entry)) {
-        yield* modelNamesIn(fallbacks, [...path, index, name]);
-      }
-    }
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function checkEnvironmentVariables({ environmentVariables, secretNames }: Candidate): Issue[] {
   const carriers = new Map([...secretNames].map((name) => [environmentVariableOf(name), name]));
   return Object.entries(environmentVariables ?? {}).flatMap(([name, value]) => {
@@ -618,14 +582,10 @@ function checkEnvironmentVariables({ environmentVariables, secretNames }: Candid
   });
 }
 
-/** `os.environ/NAME` in LiteLLM's settings must be provided, or LiteLLM goes on with nothing. */
 function checkReferences(candidate: Candidate): Issue[] {
-  const { secretNames, environmentVariables } = candidate;
+  const { secretNames, environmentVariables, redis } = candidate;
   if (environmentVariables === undefined) return [];
-  const provided = new Set<string | undefined>([
-    ...[...secretNames, "masterKey", "saltKey", "uiPassword"].map(environmentVariableOf),
-    ...Object.keys(environmentVariables),
-  ]);
+  const provided = listProvidedVariables({ secretNames, environmentVariables, redis });
   const places: [Path, unknown][] = [
     ...candidate.models.flatMap(({ model, index }): [Path, unknown][] => [
       [["models", index, "params"], model.params],
@@ -635,15 +595,5 @@ function checkReferences(candidate: Candidate): Issue[] {
     [["litellmSettings"], candidate.litellmSettings],
     [["generalSettings"], candidate.generalSettings],
   ];
-  return places.flatMap(([base, value]) =>
-    [...referencedVariables(value, base)]
-      .filter(({ environmentVariable }) => !provided.has(environmentVariable))
-      .map(({ path, environmentVariable }) => ({
-        path,
-        message: `refers to ${environmentVariable}, which neither a secret nor environmentVariables provides`,
-        command: /(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD)$/i.test(environmentVariable)
-          ? setSecretCommand(toCamelCase(environmentVariable))
-          : setCommand(["environmentVariables", environmentVariable]),
-      })),
-  );
+  return places.flatMap(([base, value]) => checkReferencesIn(value, base, provided));
 }

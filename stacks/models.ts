@@ -50,6 +50,17 @@ const common = {
     .enum(modelModes)
     .default("chat")
     .meta({ description: "What the model is for.", examples: ["chat", "embedding"] }),
+  group: z
+    .string()
+    .regex(
+      /^[a-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$/,
+      "must be a name of letters, digits and -, starting with a small letter",
+    )
+    .optional()
+    .meta({
+      description: "Name of the file that the model goes into, with `modelFiles.groupBy: group`.",
+      examples: ["chat-models"],
+    }),
   fallbacks: z
     .array(z.string().trim().min(1))
     .default([])

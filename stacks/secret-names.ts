@@ -46,6 +46,28 @@ export const topLevelSecrets = {
     description:
       "URL of the proxy's database with `database.kind: url`: postgresql://user:password@host:port/database.",
   },
+  redisPassword: {
+    environmentVariable: "REDIS_PASSWORD",
+    description:
+      "Password of Redis. Generated when not set, for a Redis of the stack's own; none for an external one.",
+  },
+  slackWebhookUrl: {
+    environmentVariable: "SLACK_WEBHOOK_URL",
+    description: "Webhook of Slack that alerts are posted to, with `alerting.slack`.",
+  },
+  alertWebhookUrl: {
+    environmentVariable: "WEBHOOK_URL",
+    description: "URL that spent budgets are posted to as JSON, with `alerting.webhook`.",
+  },
+  adminUsers: {
+    environmentVariable: undefined,
+    description:
+      "Who may use the admin paths with `deployment.admin.basicAuth`: lines of htpasswd, `name:hash`.",
+  },
+  tlsPrivateKey: {
+    environmentVariable: undefined,
+    description: "Private key of `deployment.certificates.certificateFile`, PEM.",
+  },
 } as const satisfies Record<
   string,
   { environmentVariable: string | undefined; description: string }
@@ -63,6 +85,11 @@ export const gatewaySecrets: ReadonlySet<string> = new Set<TopLevelSecret>([
   "superuserPassword",
   "databaseAdminPassword",
   "databaseUrl",
+  "redisPassword",
+  "slackWebhookUrl",
+  "alertWebhookUrl",
+  "adminUsers",
+  "tlsPrivateKey",
 ]);
 
 /** What a name that the user chooses for a secret or an endpoint looks like: `groqApiKey`. */

@@ -8,6 +8,7 @@ import {
   setSecretCommand,
   toCamelCase,
   toConstantCase,
+  type TopLevelSecret,
   topLevelSecrets,
 } from "./secret-names.ts";
 
@@ -136,16 +137,47 @@ function checkValue(path: readonly string[], name: string, value: unknown): Issu
 function findFault(name: string, value: unknown): string | undefined {
   if (typeof value !== "string") return "must be a text (not shown)";
   if (value.trim() === "") return "must not be empty";
-  if (value !== value.trim()) {
+  if (value !== value.trim() && !textsOfLines.has(name)) {
     return "must not begin or end with white space (not shown)";
   }
   if (value.includes("\0")) return "must not contain a NUL character (not shown)";
-  if (name === "databaseUrl") return findUrlFault(value);
-  if (name !== "masterKey") return undefined;
-  if (!value.startsWith("sk-")) return "must begin with sk- (not shown): LiteLLM demands it";
-  return value.length < "sk-".length + 16
-    ? "must have at least 16 characters after sk- (not shown)"
-    : undefined;
+  switch (name) {
+    case "databaseUrl":
+      return findUrlFault(value);
+    case "slackWebhookUrl":
+    case "alertWebhookUrl":
+      return /^https?:$/.test(URL.parse(value)?.protocol ?? "")
+        ? undefined
+        : "must be an http:// or https:// URL (not shown)";
+    case "redisPassword":
+      // It stands in a line of Redis's configuration file.
+      return /^[\x21\x23-\x26\x28-\x5b\x5d-\x7e]+$/.test(value)
+        ? undefined
+        : "must be ASCII without white space, quotes and backslashes (not shown)";
+    case "adminUsers":
+      return value.trim().split(/\r?\n/).every(isPasswordLine)
+        ? undefined
+        : "must be lines `name:hash` as htpasswd -nB writes them (not shown)";
+    case "tlsPrivateKey":
+      return /^-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\r?\n[\s\S]+-----END /.test(value.trim())
+        ? undefined
+        : "must be an unencrypted private key in PEM (not shown)";
+    case "masterKey":
+      if (!value.startsWith("sk-")) return "must begin with sk- (not shown): LiteLLM demands it";
+      return value.length < "sk-".length + 16
+        ? "must have at least 16 characters after sk- (not shown)"
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Secrets that are texts of several lines, and end in a line's end as files do. */
+const textsOfLines: ReadonlySet<string> = new Set<TopLevelSecret>(["adminUsers", "tlsPrivateKey"]);
+
+/** The hashes that Traefik knows: bcrypt, Apache's MD5 and SHA-1. */
+function isPasswordLine(line: string): boolean {
+  return /^[^:\s]+:(\$2[aby]?\$\d\d\$[./A-Za-z0-9]{53}|\$apr1\$\S+|\{SHA\}\S+)$/.test(line);
 }
 
 /** What of a PostgreSQL URL Prisma, LiteLLM's database client, would misunderstand. */

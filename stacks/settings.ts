@@ -1,7 +1,11 @@
 import { z } from "zod";
+import { Alerting, type AlertingSettings } from "./alerting-settings.ts";
+import { Cache, type CacheSettings } from "./cache-settings.ts";
+import { Callback, type CallbackSettings } from "./callback-settings.ts";
 import { checkConsistency } from "./consistency.ts";
 import { Database, type DatabaseSettings } from "./database-settings.ts";
 import { Deployment, type DeploymentSettings } from "./deployment-settings.ts";
+import { checkIncludedFiles, includedPath, type ReadFile } from "./includes.ts";
 import type { Issue, Path } from "./issue.ts";
 import {
   findSimilar,
@@ -15,8 +19,11 @@ import {
   suggest,
 } from "./issue.ts";
 import { coercePassThrough, litellmProviders } from "./litellm-keys.ts";
+import { ModelFiles, type ModelFilesSettings } from "./model-files.ts";
 import type { ModelDefinition } from "./models.ts";
 import { baseUrl, locate, Model, modelProviders } from "./models.ts";
+import { Redis, type RedisSettings } from "./redis-settings.ts";
+import { Router, type RouterSettings } from "./router-settings.ts";
 import { boolean, integer, text } from "./scalars.ts";
 import { checkSchema } from "./schema-issues.ts";
 import {
@@ -35,6 +42,9 @@ const passThrough = z.record(z.string(), z.unknown());
 export const PlainSettings = z.strictObject({
   deployment: Deployment.prefault({}).meta({ description: "Where the gateway runs, and how." }),
   database: Database.prefault({}).meta({ description: "Where keys, teams and spend are stored." }),
+  redis: Redis.prefault({}).meta({
+    description: "Where the proxies share usage, and cached answers: a Redis server.",
+  }),
   endpoints: z
     .record(
       z
@@ -51,10 +61,33 @@ export const PlainSettings = z.strictObject({
       examples: [{ local: "http://127.0.0.1:11434", smarthome: "http://smarthome01.local:11434" }],
     }),
   models: z.array(Model).min(1).meta({ description: "The models that the gateway offers." }),
+  modelFiles: ModelFiles.prefault({}).meta({
+    description: "How the models are spread over the files that the proxy reads.",
+  }),
+  includes: z
+    .array(includedPath)
+    .default([])
+    .meta({
+      description:
+        "Further files of LiteLLM's with lists only, such as `model_list`: YAML, by their paths in the project.",
+      examples: [["config/team-models.yaml"]],
+    }),
   allowNonRegisteredModels: boolean().default(false).meta({
     description:
       "Offer models that are not listed too, by LiteLLM's own names such as `openai/gpt-5`, with the keys that are set.",
   }),
+  router: Router.prefault({}).meta({
+    description: "Choice among the definitions of a model, retries and fallbacks.",
+  }),
+  cache: Cache.prefault({}).meta({ description: "Cached answers." }),
+  callbacks: z
+    .array(Callback)
+    .default([])
+    .meta({
+      description: "Where requests are reported to: one entry for each service.",
+      examples: [[{ kind: "prometheus" }]],
+    }),
+  alerting: Alerting.prefault({}).meta({ description: "Whom LiteLLM tells what is wrong." }),
   routerSettings: passThrough.default({}).meta({
     description: "LiteLLM's `router_settings`, under LiteLLM's own names.",
     examples: [{ routing_strategy: "simple-shuffle", num_retries: 2 }],
@@ -96,6 +129,10 @@ export const PlainSettings = z.strictObject({
     .enum(["DEBUG", "INFO", "WARNING", "ERROR"])
     .optional()
     .meta({ description: "What LiteLLM logs (LITELLM_LOG). Default: LiteLLM's own." }),
+  detailedDebug: boolean().default(false).meta({
+    description:
+      "Log all that LiteLLM does: prompts and answers, and those secrets that it does not recognise. To find a fault only.",
+  }),
 });
 
 /** Sections of LiteLLM's own settings, under LiteLLM's own names. */
@@ -105,10 +142,18 @@ type PassThrough = Readonly<Record<string, unknown>>;
 export interface Settings {
   readonly deployment: DeploymentSettings;
   readonly database: DatabaseSettings;
+  readonly redis: RedisSettings;
   /** Base URLs by name; models that use them carry the URL already. */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly models: readonly ModelDefinition[];
+  readonly modelFiles: ModelFilesSettings;
+  /** Paths of the user's own files for LiteLLM, in the project. */
+  readonly includes: readonly string[];
   readonly allowNonRegisteredModels: boolean;
+  readonly router: RouterSettings;
+  readonly cache: CacheSettings;
+  readonly callbacks: readonly CallbackSettings[];
+  readonly alerting: AlertingSettings;
   readonly routerSettings: PassThrough;
   readonly litellmSettings: PassThrough;
   readonly generalSettings: PassThrough;
@@ -116,6 +161,8 @@ export interface Settings {
   readonly ui: { readonly username: string };
   readonly requestTimeoutSeconds: number;
   readonly logLevel: "DEBUG" | "INFO" | "WARNING" | "ERROR" | undefined;
+  /** Whether LiteLLM logs everything, secrets included. */
+  readonly detailedDebug: boolean;
   /** Names of the secrets that are set, sorted: `openaiApiKey`, `groqApiKey` (of `secrets`), … */
   readonly secretNames: readonly string[];
 }
@@ -146,9 +193,10 @@ export class SettingsError extends Error {
 /**
  * Reads the settings of a stack: checks everything, fills in defaults.
  *
+ * @param readFile reads the files of `includes`, which are checked with all the rest; without it they are not
  * @throws {@link SettingsError} with all errors at once
  */
-export function parseSettings(raw: RawConfig): Settings {
+export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
   const issues: Issue[] = [...checkKeys(raw)];
   const secrets = checkSecrets({
     plain: decode(raw.plain, ["secrets"]),
@@ -171,9 +219,16 @@ export function parseSettings(raw: RawConfig): Settings {
   const deployment = read("deployment", shape.deployment);
   plain["database"] = withDefaultKind(plain["database"], deployment?.topology);
   const database = read("database", shape.database);
+  const redis = read("redis", shape.redis);
   const endpoints = read("endpoints", shape.endpoints);
   const models = readModels(raw, plain["models"], issues);
+  const modelFiles = read("modelFiles", shape.modelFiles);
+  const includes = read("includes", shape.includes);
   const allowNonRegisteredModels = read("allowNonRegisteredModels", shape.allowNonRegisteredModels);
+  const router = read("router", shape.router);
+  const cache = read("cache", shape.cache);
+  const callbacks = read("callbacks", shape.callbacks);
+  const alerting = read("alerting", shape.alerting);
   const routerSettings = read("routerSettings", shape.routerSettings);
   const litellmSettings = read("litellmSettings", shape.litellmSettings);
   const generalSettings = read("generalSettings", shape.generalSettings);
@@ -182,19 +237,35 @@ export function parseSettings(raw: RawConfig): Settings {
   const requestTimeoutSeconds = read("requestTimeoutSeconds", shape.requestTimeoutSeconds);
   const logLevel = read("logLevel", shape.logLevel);
 
-  const inconsistencies = checkConsistency({
+  const detailedDebug = read("detailedDebug", shape.detailedDebug);
+
+  const modelNames = readModelNames(plain["models"]);
+  const candidate = {
     deployment,
     database,
+    redis,
     endpoints,
     models,
-    modelNames: readModelNames(plain["models"]),
+    // Included files have further ones: what names models is checked with them.
+    modelNames: includes?.length === 0 ? modelNames : undefined,
+    modelFiles,
+    router,
+    cache,
+    callbacks,
+    alerting,
     routerSettings,
     litellmSettings,
     generalSettings,
     environmentVariables,
     requestTimeoutSeconds,
     secretNames: secrets.names,
-  });
+  };
+  const inconsistencies = [
+    ...checkConsistency(candidate),
+    ...(readFile === undefined || includes === undefined
+      ? []
+      : checkIncludedFiles({ ...candidate, includes, modelNames }, readFile)),
+  ];
   // A field that is wrong by itself is reported once.
   const invalid = issues.map(({ path }) => path);
   issues.push(
@@ -204,20 +275,29 @@ export function parseSettings(raw: RawConfig): Settings {
     issues.length > 0 ||
     deployment === undefined ||
     database === undefined ||
+    redis === undefined ||
     endpoints === undefined ||
+    modelFiles === undefined ||
+    includes === undefined ||
+    router === undefined ||
+    cache === undefined ||
+    callbacks === undefined ||
+    alerting === undefined ||
     allowNonRegisteredModels === undefined ||
     routerSettings === undefined ||
     litellmSettings === undefined ||
     generalSettings === undefined ||
     environmentVariables === undefined ||
     ui === undefined ||
-    requestTimeoutSeconds === undefined
+    requestTimeoutSeconds === undefined ||
+    detailedDebug === undefined
   ) {
     throw new SettingsError(sortIssues(issues, knownKeys));
   }
   return {
     deployment,
     database,
+    redis,
     endpoints,
     models: models.map(({ model }) =>
       locate(
@@ -229,7 +309,13 @@ export function parseSettings(raw: RawConfig): Settings {
         endpoints,
       ),
     ),
+    modelFiles,
+    includes,
     allowNonRegisteredModels,
+    router,
+    cache,
+    callbacks,
+    alerting,
     routerSettings: coercePassThrough("router_settings", routerSettings),
     litellmSettings: coercePassThrough("litellm_settings", litellmSettings),
     generalSettings: coercePassThrough("general_settings", generalSettings),
@@ -237,6 +323,7 @@ export function parseSettings(raw: RawConfig): Settings {
     ui,
     requestTimeoutSeconds,
     logLevel,
+    detailedDebug,
     secretNames: [...secrets.names].sort(),
   };
 }
@@ -246,7 +333,7 @@ function withDefaultKind(
   database: unknown,
   topology: DeploymentSettings["topology"] | undefined,
 ): unknown {
-  if (topology !== "single-host") return database;
+  if (topology === undefined || topology === "local") return database;
   if (database === undefined) return { kind: "managed" };
   if (typeof database !== "object" || database === null || "kind" in database) return database;
   return { kind: "managed", ...database };

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
+import { checkIncludes } from "../../../stacks/includes.ts";
 import { parseSettings, type RawConfig, SettingsError } from "../../../stacks/settings.ts";
 import { renderLitellmConfig, requiredEnvironment } from "../../../templates/litellm-config.ts";
 import { environmentVariableOf } from "../../../stacks/secret-names.ts";
@@ -11,6 +12,14 @@ const keys = [
   "database",
   "endpoints",
   "models",
+  "redis",
+  "modelFiles",
+  "includes",
+  "router",
+  "cache",
+  "callbacks",
+  "alerting",
+  "detailedDebug",
   "routerSettings",
   "litellmSettings",
   "generalSettings",
@@ -28,6 +37,7 @@ const word = fc.oneof(
   fc.constantFrom(
     ...["topology", "local", "kind", "none", "embedded", "provider", "name", "model", "mock"],
     ...["openai", "ollama", "other", "litellm", "params", "api_key", "fallbacks", "endpoint"],
+    ...["enabled", "groupBy", "group", "external", "host", "slack", "types", "strategy", "a.yaml"],
     ...["cache_params", "retry_policy", "master_key", "os.environ/X", "__proto__", "constructor"],
   ),
   fc.string(),
@@ -91,6 +101,30 @@ test("whatever is stored gives settings or errors with a path and a command, nev
       for (const { path, command } of result.issues) {
         expect(path.length).toBeGreaterThan(0);
         expect(command).toMatch(/^pulumi config (?:set|rm) /);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("whatever an included file holds, its faults are told, never a crash", () => {
+  const text = fc.oneof(
+    json.map((value) => JSON.stringify(value)),
+    fc.array(fc.dictionary(word, json)).map((list) => JSON.stringify({ model_list: list })),
+    fc.string(),
+    fc
+      .array(fc.constantFrom("a:", " ", "\n", "- ", "&x", "*x", "<<: ", "[", "}", "\t", "#", "|"))
+      .map((parts) => parts.join("")),
+  );
+  const settings = parseSettings(
+    rawConfig({ models: [{ name: "a", provider: "mock" }], includes: ["a.yaml"] }),
+  );
+  fc.assert(
+    fc.property(text, (content) => {
+      for (const { path, message, command } of checkIncludes(settings, { "a.yaml": content })) {
+        expect(path).toEqual(["includes", 0]);
+        expect(message).toMatch(/^a\.yaml:\d+ /);
+        expect(command).toMatch(/\$EDITOR \+\d+ a\.yaml$|^pulumi config set /);
       }
     }),
     { numRuns: 500 },

@@ -9,7 +9,19 @@ describe("defaults", () => {
   test("a list of models is enough", () => {
     expect(parseSettings(rawConfig({ models }))).toMatchInlineSnapshot(`
       {
+        "alerting": {
+          "slack": false,
+          "thresholdSeconds": 300,
+          "webhook": false,
+        },
         "allowNonRegisteredModels": false,
+        "cache": {
+          "enabled": false,
+          "mode": "default_on",
+          "sharedBetweenKeys": false,
+          "ttlSeconds": 600,
+        },
+        "callbacks": [],
         "database": {
           "connectionLimit": 10,
           "kind": "embedded",
@@ -23,11 +35,16 @@ describe("defaults", () => {
           "topology": "local",
           "workers": 1,
         },
+        "detailedDebug": false,
         "endpoints": {},
         "environmentVariables": {},
         "generalSettings": {},
+        "includes": [],
         "litellmSettings": {},
         "logLevel": undefined,
+        "modelFiles": {
+          "groupBy": "none",
+        },
         "models": [
           {
             "cost": {},
@@ -47,7 +64,15 @@ describe("defaults", () => {
             "response": "Hello from your gateway.",
           },
         ],
+        "redis": {
+          "kind": "none",
+        },
         "requestTimeoutSeconds": 600,
+        "router": {
+          "contentPolicyFallbacks": {},
+          "contextWindowFallbacks": {},
+          "defaultFallbacks": [],
+        },
         "routerSettings": {},
         "secretNames": [],
         "ui": {
@@ -118,7 +143,7 @@ describe("errors", () => {
     ).toMatchInlineSnapshot(`
       "invalid settings: 8 errors
 
-      deployment.topology must be "local" or "single-host", not "locl"
+      deployment.topology must be "local", "single-host" or "traefik", not "locl"
         pulumi config set --path 'deployment.topology' local
 
       deployment.proxyPort must be at least 1024, not 80
@@ -152,7 +177,7 @@ describe("errors", () => {
         modles is no setting, did you mean "models"?
           pulumi config rm modles && pulumi config set models '[]'
 
-        colour is no setting, known are deployment, database, endpoints, models, allowNonRegisteredModels, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, secrets
+        colour is no setting, known are deployment, database, redis, endpoints, models, modelFiles, includes, allowNonRegisteredModels, router, cache, callbacks, alerting, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, detailedDebug, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, redisPassword, slackWebhookUrl, alertWebhookUrl, adminUsers, tlsPrivateKey, secrets
           pulumi config rm colour
 
         deployment.proxyPort was set without --path, so it is a setting of its own, which there is none of
@@ -446,7 +471,7 @@ describe("LiteLLM's own settings", () => {
         pulumi config set --secret --path 'secrets.cacheParamsUrl' && pulumi config set --path 'litellmSettings.cache_params.url' os.environ/CACHE_PARAMS_URL
 
       litellmSettings.cache_params.password refers to REDIS_PASSWORD, which neither a secret nor environmentVariables provides
-        pulumi config set --secret --path 'secrets.redisPassword'
+        pulumi config set --secret redisPassword
 
       generalSettings.drain_endpoint_token holds a secret in plain text (not shown); store it as a secret and refer to it
         pulumi config set --secret --path 'secrets.drainEndpointToken' && pulumi config set --path 'generalSettings.drain_endpoint_token' os.environ/DRAIN_ENDPOINT_TOKEN"
@@ -485,7 +510,7 @@ describe("LiteLLM's own settings", () => {
             default_fallbacks: ["hi"],
           },
         },
-        { secrets: { redisPassword: "value" } },
+        { redisPassword: "value" },
       ),
     );
     expect(settings.secretNames).toEqual(["redisPassword"]);
