@@ -1,3 +1,5 @@
+import { dirname } from "node:path/posix";
+
 import * as pulumi from "@pulumi/pulumi";
 
 import type { LocalPlan } from "../stacks/plan.ts";
@@ -41,6 +43,15 @@ export class ProxyProcess extends pulumi.ComponentResource {
       { path: plan.configFile, content: plan.config },
       { parent: this },
     );
+    const { furtherFiles = {} } = plan;
+    const further = Object.entries(furtherFiles).map(
+      ([path, content]) =>
+        new File(
+          `${name}-config-${path.slice(dirname(plan.configFile).length + 1)}`,
+          { path, content },
+          { parent: this },
+        ),
+    );
     const database =
       databaseUrl === undefined
         ? undefined
@@ -70,13 +81,16 @@ export class ProxyProcess extends pulumi.ComponentResource {
         stopGraceSeconds: plan.stopGraceSeconds,
         restartOn: {
           config: sha256(plan.config),
+          ...Object.fromEntries(
+            Object.entries(furtherFiles).map(([path, content]) => [path, sha256(content)]),
+          ),
           requirements: environment.installedSha256,
         },
         logFile: plan.logFile,
       },
       {
         parent: this,
-        dependsOn: [config, ...(database === undefined ? [] : [database.migration])],
+        dependsOn: [config, ...further, ...(database === undefined ? [] : [database.migration])],
       },
     );
 

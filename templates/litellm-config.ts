@@ -1,7 +1,10 @@
 import { Document, isScalar, Scalar, type ScalarTag, visit } from "yaml";
 
+import { callbackNeeds, type CallbackSettings } from "../stacks/callback-settings.ts";
 import { referencedVariables } from "../stacks/litellm-keys.ts";
+import { includedFileOf, modelFileOf } from "../stacks/model-files.ts";
 import { litellmPrefix, type ModelDefinition } from "../stacks/models.ts";
+import type { RouterSettings } from "../stacks/router-settings.ts";
 import { environmentReference, environmentVariableOf } from "../stacks/secret-names.ts";
 import type { Settings } from "../stacks/settings.ts";
 
@@ -15,9 +18,28 @@ export type LitellmConfigInput = Pick<
   | "models"
   | "requestTimeoutSeconds"
   | "routerSettings"
->;
+> &
+  Partial<
+    Pick<
+      Settings,
+      | "alerting"
+      | "cache"
+      | "callbacks"
+      | "includes"
+      | "modelFiles"
+      | "redis"
+      | "router"
+      | "secretNames"
+    >
+  >;
 
 type Json = Readonly<Record<string, unknown>>;
+
+/** LiteLLM's name of the callback in `cache_isolation.py`, which lies beside the config file. */
+const CACHE_ISOLATION = "cache_isolation.cache_isolation";
+
+/** How long a request waits for Redis at most, in seconds; LiteLLM's own 5 are felt when Redis hangs. */
+const REDIS_TIMEOUTS = { socket_connect_timeout: 1, socket_timeout: 1 };
 
 /**
  * Text of litellm-config.yaml. Secrets appear as `os.environ/<NAME>` only; the database's URL reaches
@@ -27,29 +49,73 @@ export function renderLitellmConfig(input: LitellmConfigInput): string {
   return stringify(buildConfig(input));
 }
 
-/** Names of the environment variables that the file refers to, sorted. */
+/** Texts of the files with models that the config file includes, by their paths beside it. */
+export function renderModelFiles(input: LitellmConfigInput): Record<string, string> {
+  const { inFiles } = spreadModels(input);
+  return Object.fromEntries(
+    [...inFiles].map(([path, models]) => [
+      path,
+      // Lists only: every other key would take the place of the config file's own.
+      stringify({ model_list: models.map(buildModel) }),
+    ]),
+  );
+}
+
+/** Whether answers are cached, for each key its own. */
+export function isolatesCache({ cache }: Pick<LitellmConfigInput, "cache">): boolean {
+  return cache?.enabled === true && !cache.sharedBetweenKeys;
+}
+
+/** Names of the environment variables that the files refer to, sorted. */
 export function requiredEnvironment(input: LitellmConfigInput): string[] {
-  const names = [...referencedVariables(buildConfig(input))].map(
+  const whole = { ...buildConfig(input), models: input.models.map(buildModel) };
+  const names = [...referencedVariables(whole)].map(
     ({ environmentVariable }) => environmentVariable,
   );
   return [...new Set(names)].sort();
 }
 
+/** Models that go into the config file itself, and those of each further file by its path. */
+function spreadModels({ models, modelFiles = { groupBy: "none" } }: LitellmConfigInput): {
+  readonly inConfig: readonly ModelDefinition[];
+  readonly inFiles: ReadonlyMap<string, readonly ModelDefinition[]>;
+} {
+  const inConfig: ModelDefinition[] = [];
+  const inFiles = new Map<string, ModelDefinition[]>();
+  for (const model of models) {
+    const path = modelFileOf(model, modelFiles);
+    if (path === undefined) inConfig.push(model);
+    else inFiles.set(path, [...(inFiles.get(path) ?? []), model]);
+  }
+  return { inConfig, inFiles };
+}
+
 function buildConfig(input: LitellmConfigInput): Json {
+  const { inConfig, inFiles } = spreadModels(input);
+  const include = [...[...inFiles.keys()].sort(), ...(input.includes ?? []).map(includedFileOf)];
+  const models = [
+    ...inConfig.map(buildModel),
+    // Any model by LiteLLM's own name: https://docs.litellm.ai/docs/wildcard_routing
+    ...(input.allowNonRegisteredModels
+      ? [{ model_name: "*", litellm_params: { model: "*" } }]
+      : []),
+  ];
   return {
-    model_list: [
-      ...input.models.map(buildModel),
-      // Any model by LiteLLM's own name: https://docs.litellm.ai/docs/wildcard_routing
-      ...(input.allowNonRegisteredModels
-        ? [{ model_name: "*", litellm_params: { model: "*" } }]
-        : []),
-    ],
+    ...(include.length > 0 && { include }),
+    // Lists of included files are appended to this one.
+    ...((models.length > 0 || include.length === 0) && { model_list: models }),
     router_settings: buildRouterSettings(input),
     litellm_settings: {
       // One log line is one JSON object: what log collectors expect.
       json_logs: true,
       request_timeout: input.requestTimeoutSeconds,
-      ...sortKeys(input.litellmSettings),
+      ...sortKeys({
+        // Alerts quote the error, and LiteLLM puts the prompt into it.
+        ...(input.alerting?.slack === true && { redact_messages_in_exceptions: true }),
+        ...input.litellmSettings,
+        ...buildCache(input),
+        ...buildCallbacks(input),
+      }),
     },
     general_settings: {
       master_key: environmentReference("LITELLM_MASTER_KEY"),
@@ -58,8 +124,90 @@ function buildConfig(input: LitellmConfigInput): Json {
       }),
       // Models stored in the database would be a second truth beside the settings.
       store_model_in_db: false,
-      ...sortKeys(input.generalSettings),
+      ...sortKeys({ ...input.generalSettings, ...buildAlerting(input) }),
     },
+  };
+}
+
+/** Where Redis is, under names that begin with `prefix`; its user and TLS reach it by the environment. */
+function buildRedis(
+  { redis, secretNames = [] }: LitellmConfigInput,
+  prefix: "" | "redis_",
+): Json | undefined {
+  if (redis === undefined || redis.kind === "none") return undefined;
+  const hasPassword = redis.kind === "managed" || secretNames.includes("redisPassword");
+  return {
+    [`${prefix}host`]: environmentReference("REDIS_HOST"),
+    [`${prefix}port`]: environmentReference("REDIS_PORT"),
+    ...(hasPassword && { [`${prefix}password`]: environmentReference("REDIS_PASSWORD") }),
+  };
+}
+
+function buildCache(input: LitellmConfigInput): Json {
+  const { cache } = input;
+  if (cache?.enabled !== true) return {};
+  return {
+    cache: true,
+    cache_params: {
+      type: "redis",
+      ...buildRedis(input, ""),
+      ttl: cache.ttlSeconds,
+      mode: cache.mode,
+      ...REDIS_TIMEOUTS,
+    },
+  };
+}
+
+/** The lists of callbacks that are not empty, the user's own entries last. */
+function buildCallbacks(input: LitellmConfigInput): Json {
+  const { callbacks = [], litellmSettings } = input;
+  const named = (keys: readonly CallbackSettings["kind"][], isListed: boolean): string[] =>
+    callbacks
+      .filter(({ kind }) => keys.includes(kind) === isListed)
+      .map(({ kind }) => callbackNeeds[kind].name);
+  const own: Record<string, readonly string[]> = {
+    callbacks: [...(isolatesCache(input) ? [CACHE_ISOLATION] : []), ...named(byEvent, false)],
+    success_callback: named(byEvent, true),
+    failure_callback: named(byEvent, true),
+  };
+  const s3 = callbacks.find((callback) => callback.kind === "s3");
+  return {
+    ...Object.fromEntries(
+      Object.entries(own).flatMap(([key, names]) => {
+        const given = litellmSettings[key];
+        const others: readonly unknown[] = Array.isArray(given) ? given : [];
+        return names.length === 0 ? [] : [[key, [...names, ...others]]];
+      }),
+    ),
+    ...(s3 !== undefined && { s3_callback_params: buildS3(s3, input) }),
+  };
+}
+
+/** Callbacks that LiteLLM wants in the lists of success and of failure. */
+const byEvent: readonly CallbackSettings["kind"][] = ["langfuse"];
+
+function buildS3(
+  s3: Extract<CallbackSettings, { kind: "s3" }>,
+  { secretNames = [] }: LitellmConfigInput,
+): Json {
+  return {
+    s3_bucket_name: s3.bucket,
+    s3_region_name: s3.region,
+    ...(s3.path !== undefined && { s3_path: s3.path }),
+    ...(s3.endpointUrl !== undefined && { s3_endpoint_url: s3.endpointUrl }),
+    ...(secretNames.includes("awsAccessKeyId") && {
+      s3_aws_access_key_id: environmentReference("AWS_ACCESS_KEY_ID"),
+      s3_aws_secret_access_key: environmentReference("AWS_SECRET_ACCESS_KEY"),
+    }),
+  };
+}
+
+function buildAlerting({ alerting }: LitellmConfigInput): Json {
+  if (alerting === undefined || (!alerting.slack && !alerting.webhook)) return {};
+  return {
+    alerting: [...(alerting.slack ? ["slack"] : []), ...(alerting.webhook ? ["webhook"] : [])],
+    alerting_threshold: alerting.thresholdSeconds,
+    ...(alerting.types !== undefined && { alert_types: alerting.types }),
   };
 }
 
@@ -129,7 +277,8 @@ function buildApiKey(secretName: string | undefined): Json {
   return variable === undefined ? {} : { api_key: environmentReference(variable) };
 }
 
-function buildRouterSettings({ models, routerSettings }: LitellmConfigInput): Json {
+function buildRouterSettings(input: LitellmConfigInput): Json {
+  const { models, routerSettings } = input;
   const fallbacks = new Map(
     models
       .filter((model) => model.fallbacks.length > 0)
@@ -139,7 +288,37 @@ function buildRouterSettings({ models, routerSettings }: LitellmConfigInput): Js
     ...(fallbacks.size > 0 && {
       fallbacks: [...fallbacks].map(([name, names]) => ({ [name]: names })),
     }),
-    ...sortKeys(routerSettings),
+    ...sortKeys({ ...routerSettings, ...buildRouter(input) }),
+  };
+}
+
+function buildRouter(input: LitellmConfigInput): Json {
+  const redis = buildRedis(input, "redis_");
+  return {
+    ...(redis !== undefined && { ...redis, cache_kwargs: buildCacheArguments(input) }),
+    ...(input.router !== undefined && buildTypedRouter(input.router)),
+  };
+}
+
+function buildCacheArguments({ routerSettings }: LitellmConfigInput): Json {
+  const given = routerSettings["cache_kwargs"];
+  return { ...REDIS_TIMEOUTS, ...(typeof given === "object" ? given : undefined) };
+}
+
+function buildTypedRouter(router: RouterSettings): Json {
+  const listFallbacks = (fallbacks: Readonly<Record<string, readonly string[]>>) =>
+    Object.entries(sortKeys(fallbacks)).map(([name, names]) => ({ [name]: names }));
+  const contextWindow = listFallbacks(router.contextWindowFallbacks);
+  const contentPolicy = listFallbacks(router.contentPolicyFallbacks);
+  return {
+    ...(router.strategy !== undefined && { routing_strategy: router.strategy }),
+    ...(router.retries !== undefined && { num_retries: router.retries }),
+    ...(router.allowedFails !== undefined && { allowed_fails: router.allowedFails }),
+    ...(router.cooldownSeconds !== undefined && { cooldown_time: router.cooldownSeconds }),
+    ...(router.timeoutSeconds !== undefined && { timeout: router.timeoutSeconds }),
+    ...(contextWindow.length > 0 && { context_window_fallbacks: contextWindow }),
+    ...(contentPolicy.length > 0 && { content_policy_fallbacks: contentPolicy }),
+    ...(router.defaultFallbacks.length > 0 && { default_fallbacks: router.defaultFallbacks }),
   };
 }
 
