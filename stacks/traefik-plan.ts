@@ -113,10 +113,13 @@ function describeEdge(edge: EdgePlan): CheckedEdge {
     hstsSeconds,
     httpPort,
     // Whether this machine is among the source ranges is not known: its address may be changed on the way.
-    refused:
-      admin.basicAuth && admin.sourceRanges.length === 0
-        ? admin.paths.map((path) => ({ path, status: 401 }))
-        : [],
+    refused: !isRestricted
+      ? []
+      : admin.paths.map((path) =>
+          admin.sourceRanges.length > 0
+            ? { path, status: 403, mayBeAllowed: true }
+            : { path, status: 401 },
+        ),
     management: !isRestricted ? "allowed" : admin.basicAuth ? "refused" : "unknown",
   };
 }

@@ -60,7 +60,6 @@ export async function observeContainers(stack: ContainersPlan): Promise<Observed
  */
 export function findFaults(
   containers: readonly ObservedContainer[],
-  _plan: ContainersPlan,
   before: readonly ObservedContainer[] = [],
 ): ContainerFault[] {
   return containers.flatMap((container) => {

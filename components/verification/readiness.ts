@@ -32,7 +32,7 @@ export async function awaitReadiness(plan: SingleHostPlan): Promise<void> {
     if (Date.now() >= nextLook) {
       const observed = await observeContainers(plan);
       before ??= observed;
-      const faults = findFaults(observed, plan, before);
+      const faults = findFaults(observed, before);
       const isLate = Date.now() >= deadline;
       if (isLate || faults.some(({ isLasting }) => isLasting)) {
         const what = isLate ? `was not ready within ${seconds} seconds` : "cannot be used";

@@ -58,6 +58,6 @@ async function awaitReadiness(plan: Plan): Promise<void> {
 async function describeFaults(plan: Plan): Promise<string> {
   if (plan.topology === "local") return "";
   const { findFaults, formatFaults, observeContainers } = await import("./container-faults.ts");
-  const faults = findFaults(await observeContainers(plan), plan);
+  const faults = findFaults(await observeContainers(plan));
   return faults.length === 0 ? "" : `${await formatFaults(faults, plan)}\n`;
 }

@@ -34,7 +34,7 @@ const ours = (): string[] =>
 
 /** Everything that is wrong, as users read it. */
 const describeAll = async (): Promise<string> =>
-  formatFaults(findFaults(await observeContainers(plan), plan), plan);
+  formatFaults(findFaults(await observeContainers(plan)), plan);
 
 const exists = async (name: string): Promise<boolean> =>
   (await docker(["ps", "--all", "--format", "{{.Names}}"])).split("\n").includes(name);
@@ -122,7 +122,7 @@ describe.skipIf(!engine.available)(`containers on the Docker host (${engine.reas
     await start(database);
     await start(proxy, "sleep 1; exit 3", "--restart=unless-stopped");
     const before = await observeContainers(plan);
-    const find = async () => findFaults(await observeContainers(plan), plan, before);
+    const find = async () => findFaults(await observeContainers(plan), before);
     await expect.poll(find, { timeout: 20_000 }).toMatchObject([
       {
         description: `${proxy} has ended by itself while it started; see docker logs ${proxy}`,
