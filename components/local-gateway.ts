@@ -16,6 +16,7 @@ export class LocalGateway extends pulumi.ComponentResource implements Gateway {
   readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
   readonly databaseUrl: pulumi.Output<string> | undefined;
   readonly prismaEngine: pulumi.Output<string> | undefined;
+  readonly certificateAuthority = undefined;
 
   constructor(name: string, args: GatewayArgs<LocalPlan>, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:Gateway", name, {}, opts);
