@@ -13,7 +13,7 @@ export const ModelFiles = z.strictObject({
 export type ModelFilesSettings = DeepReadonly<z.output<typeof ModelFiles>>;
 
 /** Folder of all files with models, beside LiteLLM's config file. */
-export const MODELS_FOLDER = "models";
+const MODELS_FOLDER = "models";
 
 /** Path of the file with a model, relative to the config file; `undefined`: the config file itself. */
 export function modelFileOf(

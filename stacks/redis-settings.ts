@@ -77,4 +77,3 @@ export const Redis = z.discriminatedUnion("kind", [NoRedis, ManagedRedis, Extern
 
 export type RedisSettings = DeepReadonly<z.output<typeof Redis>>;
 export type ManagedRedisSettings = Extract<RedisSettings, { kind: "managed" }>;
-export type ExternalRedisSettings = Extract<RedisSettings, { kind: "external" }>;
