@@ -11,7 +11,10 @@ import { startLoad } from "../support/rolling-load.ts";
 const lab = dockerEngine();
 const SECRET = "admin:$2y$05$do-not-show-3f9c2e71";
 const PROXY = `
+let underway = 0;
 const server = require("node:http").createServer(async (request, response) => {
+  underway += 1;
+  response.on("close", () => (underway -= 1));
   for (let chunk = 0; request.url === "/stream" && chunk < 20; chunk++) {
     response.write("chunk\\n");
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -19,7 +22,7 @@ const server = require("node:http").createServer(async (request, response) => {
   response.end(request.url === "/stream" ? "end\\n" : process.env.GENERATION);
 });
 server.listen(4000);
-process.on("SIGTERM", () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
+process.on("SIGTERM", () => { server.close(); setInterval(() => underway === 0 && process.exit(0), 50); });
 `;
 
 let project: PulumiProject;

@@ -22,7 +22,10 @@ const ROUTES = "/etc/traefik/dynamic/routes.yaml";
 const PROXY = `
 const { existsSync, writeFileSync } = require("node:fs");
 const { GENERATION, ADMISSION, DATABASE_URL } = process.env;
+let underway = 0;
 const server = require("node:http").createServer(async (request, response) => {
+  underway += 1;
+  response.on("close", () => (underway -= 1));
   const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
   if (request.url === "/ready") return response.writeHead(existsSync("/tmp/retired") ? 503 : 200).end();
   if (request.url === "/admit") {
@@ -37,7 +40,8 @@ const server = require("node:http").createServer(async (request, response) => {
   response.end(GENERATION);
 });
 server.listen(4000, () => writeFileSync("/tmp/ready", ""));
-process.on("SIGTERM", () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
+// Not when all connections are closed: one that never had a request would stay.
+process.on("SIGTERM", () => { server.close(); setInterval(() => underway === 0 && process.exit(0), 50); });
 `;
 const ADMIT = `
 fetch("http://127.0.0.1:4000/admit").then(({ status }) => {
@@ -241,6 +245,7 @@ describe.skipIf(!lab.available)(`a rollout of proxies (${lab.reason})`, () => {
 
     const missing = await fail(update(plan("d"), a));
     expect(missing.message).toContain(`${prefix}-proxy-d-1 is not there\nThe new proxies`);
+    expect(missing.message).toMatch(/then run: pulumi up --refresh$/);
 
     const report = await underway.stop();
     expect(report.failures).toEqual([]);

@@ -81,6 +81,9 @@ export function isAlive({ state }: Pick<ListedContainer, "state">): boolean {
   return state === "running" || state === "restarting" || state === "paused";
 }
 
+/** Lets Pulumi see that something is gone, and make it again. */
+export const REFRESH = "pulumi up --refresh";
+
 export interface ContainerProblem {
   /** A sentence without its subject, such as "has ended (exit code 1)". */
   readonly description: string;
@@ -104,7 +107,7 @@ export function findProblem(
     remedy: formatForUser(engine, [command, name]),
   });
   if (container === undefined) {
-    return { description: "is not there", remedy: "pulumi up --refresh" };
+    return { description: "is not there", remedy: REFRESH };
   }
   const { Status, ExitCode, OOMKilled } = container.State;
   const end = `exit code ${ExitCode}${OOMKilled ? ", out of memory" : ""}`;

@@ -9,6 +9,7 @@ import {
   isAlive,
   listContainers,
   readLogEnd,
+  REFRESH,
   type InspectedContainer,
   type ListedContainer,
 } from "./containers.ts";
@@ -333,7 +334,8 @@ async function refuse(
       : `Those of generation ${others.join(", ")} keep serving`;
   return (
     `${said}\nThe new proxies, generation ${generation}, were removed. ${kept}. ` +
-    "Mend the cause, then run: pulumi up"
+    // What is missing Pulumi must see first.
+    `Mend the cause, then run: ${remedy === REFRESH ? REFRESH : "pulumi up"}`
   );
 }
 
