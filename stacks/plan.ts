@@ -121,7 +121,7 @@ export interface ProxyGenerationPlan {
 }
 
 /** What a proxy must be able to do before it gets requests. */
-export interface AdmissionPlan {
+interface AdmissionPlan {
   /** Command in its container that ends with 0 when it can. */
   readonly command: readonly string[];
   readonly deadlineSeconds: number;
@@ -157,6 +157,8 @@ export interface ProxyProcessPlan {
   readonly configFile: string;
   /** Text of litellm-config.yaml; secrets appear as `os.environ/NAME` only. */
   readonly config: string;
+  /** Texts of the files that the config file refers to, by path; relative to the project's folder. */
+  readonly furtherFiles?: Readonly<Record<string, string>>;
   /** Arguments of the `litellm` command. */
   readonly arguments: readonly string[];
   /** LiteLLM and its companions, every package with its hash. */
@@ -174,7 +176,7 @@ export interface ProxyProcessPlan {
   readonly logFile: string;
 }
 
-export interface ProxyContainerPlan {
+interface ProxyContainerPlan {
   /** Holds the files that the containers mount read-only. */
   readonly configuration: ConfigurationVolumePlan;
   /** Runs to its end before the proxy starts; none without a database. */

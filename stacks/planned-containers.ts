@@ -11,7 +11,7 @@ export function listServices(plan: ContainersPlan): ContainerPlan[] {
 }
 
 /** Containers of the proxy that are planned now. */
-export function listProxies(plan: ContainersPlan): readonly ContainerPlan[] {
+function listProxies(plan: ContainersPlan): readonly ContainerPlan[] {
   return plan.topology === "traefik" ? plan.proxies.containers : [plan.proxy.container];
 }
 

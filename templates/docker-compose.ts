@@ -128,7 +128,9 @@ function stringify(plan: SingleHostPlan, steps: readonly Step[]): string {
     },
   });
   const first = steps[0] === undefined ? undefined : serviceName(steps[0].container);
-  const comments = new Map(steps.map(({ container, comment }) => [serviceName(container), comment]));
+  const comments = new Map(
+    steps.map(({ container, comment }) => [serviceName(container), comment]),
+  );
   for (const key of [...listKeys(document.contents), ...listKeys(document.get("services"))]) {
     const comment = comments.get(String(key.value));
     if (comment !== undefined) key.commentBefore = ` ${comment}`;

@@ -14,6 +14,7 @@ import { RunError } from "@pulumi/pulumi/errors.js";
 import { parse } from "yaml";
 
 import { observeCircumstances } from "../components/circumstances.ts";
+import { readProjectFile } from "../components/project-file.ts";
 import { planDeployment, type SingleHostPlan } from "../stacks/plan.ts";
 import { parseSettings, SettingsError } from "../stacks/settings.ts";
 import { selectProject, selectSecrets, type StoredValue } from "../stacks/stored-config.ts";
@@ -61,7 +62,7 @@ async function readStack(
   const { name } = parse(readFileSync("Pulumi.yaml", "utf8")) as { name: string };
   const raw = selectProject(name, await readJson<StoredConfig>(cli, "config"));
   try {
-    const settings = parseSettings(raw);
+    const settings = parseSettings(raw, readProjectFile);
     const planned = planDeployment(settings, observeCircumstances(stack, settings));
     if (planned.topology !== "single-host") {
       throw new Error(

@@ -31,7 +31,11 @@ beforeEach(async () => {
     },
     secret: {},
   });
-  const whole = planLocal(settings, settings.deployment as LocalDeploymentSettings, imagineCircumstances({ platform: `${process.platform}-${process.arch}` }));
+  const whole = planLocal(
+    settings,
+    settings.deployment as LocalDeploymentSettings,
+    imagineCircumstances({ platform: `${process.platform}-${process.arch}` }),
+  );
   plan = { ...whole, folder: join(folder, "stack") };
 });
 
