@@ -19,7 +19,7 @@ export async function runDocker(
   arguments_: readonly string[],
   { timeoutMilliseconds = 20_000 }: DockerCommandOptions = {},
 ): Promise<{ stdout: string; stderr: string }> {
-  const { program, arguments: all, environment } = planCommand(docker, arguments_);
+  const { program, arguments: all, environment } = planCommand(locate(docker), arguments_);
   return promisify(execFile)(program, all, {
     timeout: timeoutMilliseconds,
     maxBuffer: 2 ** 26,
@@ -29,7 +29,12 @@ export async function runDocker(
 
 /** The same command for a user's shell. */
 export function formatDockerCommand(docker: DockerHostPlan, arguments_: readonly string[]): string {
-  const { program, arguments: all, environment } = planCommand(docker, arguments_);
+  return formatCommand(locate(docker), arguments_);
+}
+
+/** The same for an engine whose address is known. */
+export function formatCommand(engine: EngineAddress, arguments_: readonly string[]): string {
+  const { program, arguments: all, environment } = planCommand(engine, arguments_);
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${quote(value)}`);
   return [...variables, program, ...all.map(quote)].join(" ");
 }
@@ -39,15 +44,28 @@ export function isDockerMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";
 }
 
+/** Where an engine is, and how it is reached. */
+interface EngineAddress {
+  readonly host?: string | undefined;
+  readonly certificateFolder?: string | undefined;
+  readonly sshOptions: readonly string[];
+}
+
+function locate(docker: DockerHostPlan): EngineAddress {
+  return { ...locateEngine(docker), sshOptions: docker.sshOptions };
+}
+
 interface Command {
   readonly program: string;
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
 }
 
-function planCommand(docker: DockerHostPlan, arguments_: readonly string[]): Command {
-  const { host, certificateFolder } = locateEngine(docker);
-  const { sshOptions } = docker;
+/** How `docker` is run against an engine, where need be by a shell of another machine. */
+export function planCommand(
+  { host, certificateFolder, sshOptions }: EngineAddress,
+  arguments_: readonly string[],
+): Command {
   if (host?.startsWith("ssh://") === true && sshOptions.length > 0) {
     // `docker` reaches an engine by SSH too, but passes no options on.
     return { program: "ssh", arguments: planSsh(host, sshOptions, arguments_), environment: {} };

@@ -230,6 +230,8 @@ function planProxies(
       command: [
         ...["python3", `${CONFIGURATION_FOLDER}/admit-proxy.py`],
         ...(hasDatabase ? ["--database"] : []),
+        // It gives up in time to say why.
+        `--deadline=${ADMISSION_DEADLINE_SECONDS - 10}`,
         ...(chatModel === undefined ? [] : ["--model", chatModel]),
       ],
       deadlineSeconds: ADMISSION_DEADLINE_SECONDS,

@@ -18,6 +18,7 @@ export async function changeUnderLoad(
 ): Promise<LoadReport> {
   const load = startLoad(options);
   try {
+    await load.begun;
     await sleep(around.before * 1000);
     await change();
     await sleep(around.after * 1000);

@@ -48,7 +48,12 @@ export interface LoadReport {
   readonly longestGapMilliseconds: number;
 }
 
+/** What the thread says when as many chats have ended as are to be under way at any time. */
+export const BEGUN = "begun";
+
 export interface Load {
+  /** The load is what it is to be: a thread takes a while to start. */
+  readonly begun: Promise<void>;
   /** Lets what is under way come to its end, which is as long as a stream, and reports. */
   stop(): Promise<LoadReport>;
 }
@@ -59,13 +64,22 @@ export interface Load {
  */
 export function startLoad(options: LoadOptions): Load {
   const worker = new Worker(new URL("load-worker.ts", import.meta.url), { workerData: options });
+  const begun = Promise.withResolvers<undefined>();
   const report = new Promise<LoadReport>((succeed, fail) => {
-    worker.once("message", succeed);
-    worker.once("error", fail);
+    worker.on("message", (message: typeof BEGUN | LoadReport) => {
+      if (message === BEGUN) begun.resolve(undefined);
+      else succeed(message);
+    });
+    worker.once("error", (error: Error) => {
+      begun.reject(error);
+      fail(error);
+    });
   });
-  // Whoever stops it hears of it.
+  // Whoever waits for it, or stops it, hears of it.
+  begun.promise.catch(() => undefined);
   report.catch(() => undefined);
   return {
+    begun: begun.promise,
     stop() {
       worker.postMessage("stop");
       return report;

@@ -3,7 +3,7 @@ import { Agent, request } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 
-import type { LoadFailure, LoadOptions, LoadReport } from "./load-client.ts";
+import { BEGUN, type LoadFailure, type LoadOptions, type LoadReport } from "./load-client.ts";
 
 const options = workerData as LoadOptions;
 const {
@@ -32,6 +32,7 @@ parentPort?.once("message", () => {
   noteGap();
   stopping.abort();
 });
+if (concurrency === 0) parentPort?.postMessage(BEGUN);
 await Promise.all([
   ...Array.from({ length: concurrency }, chatOnAndOn),
   ...Array.from({ length: streamCount }, (_, index) => streamOnAndOn(index * stagger)),
@@ -64,6 +65,7 @@ async function chatOnAndOn(_: unknown, worker: number): Promise<void> {
     const start = performance.now();
     const problem = await ask(options.model, content, false);
     requests += 1;
+    if (requests === concurrency) parentPort?.postMessage(BEGUN);
     if (problem === undefined) {
       latencies.push(performance.now() - start);
       noteGap();

@@ -133,6 +133,7 @@ it(
   "counts errors, and streams that end too soon",
   async () => {
     const running = startLoad(load({ model: "gpt-fail-503", streamModel: "gpt-cut-5" }));
+    await running.begun;
     await sleep(500);
     const report = await running.stop();
     expect(report.requests).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
+import { formatCommand } from "../../docker-command.ts";
 import { quoteLog } from "../../quoted-log.ts";
-import { DockerError, formatForUser, runOnEngine, type Engine } from "./engine.ts";
+import { DockerError, runOnEngine, type Engine } from "./engine.ts";
 
 /** What `docker container inspect` tells, as far as it is read. */
 export interface InspectedContainer {
@@ -104,7 +105,7 @@ export function findProblem(
 ): ContainerProblem | undefined {
   const byCommand = (description: string, command: string) => ({
     description,
-    remedy: formatForUser(engine, [command, name]),
+    remedy: formatCommand(engine, [command, name]),
   });
   if (container === undefined) {
     return { description: "is not there", remedy: REFRESH };

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { z } from "zod";
 
+import { formatCommand } from "../../docker-command.ts";
 import type { OperationContext } from "../resource.ts";
-import { DockerError, formatForUser, runOnEngine, type Engine } from "./engine.ts";
+import { DockerError, runOnEngine, type Engine } from "./engine.ts";
 import { observeFile, writeFile } from "./path-in-container.ts";
 
 /** Traefik in a container, which reads its routes from a folder. */
@@ -103,7 +104,7 @@ export async function assertEdgeAnswers(
         const command = error.isContainerStopped ? "start" : "logs";
         throw new Error(
           `${edge.container}, which routes to the proxies, does not answer (${lastLine(error.stderr)}); ` +
-            `${command === "start" ? "start it" : "see why"}: ${formatForUser(engine, [command, edge.container])}`,
+            `${command === "start" ? "start it" : "see why"}: ${formatCommand(engine, [command, edge.container])}`,
         );
       }
     }
@@ -138,7 +139,7 @@ export async function switchRoutes(
     `${edge.container} did not take the routes within ${edge.deadlineSeconds} seconds: ${difference}. ` +
       (isReturned ? "It was given back those it had, and what served before keeps serving. " : "") +
       "Mend the routes or what they lead to, then run `pulumi up`; " +
-      `see what it says: ${formatForUser(engine, ["logs", "--tail=50", edge.container])}`,
+      `see what it says: ${formatCommand(engine, ["logs", "--tail=50", edge.container])}`,
   );
 }
 

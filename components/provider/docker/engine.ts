@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 
 import { z } from "zod";
 
-import { formatDockerCommand } from "../../docker-command.ts";
+import { planCommand } from "../../docker-command.ts";
 
 /** Where a Docker engine is, for the `docker` command. */
 export const engine = z.strictObject({
@@ -97,62 +97,4 @@ export function runOnEngine(
     child.stdin?.on("error", () => undefined);
     child.stdin?.end(input);
   });
-}
-
-/** A command against this engine for a user's shell. */
-export function formatForUser(engine: Engine, arguments_: readonly string[]): string {
-  return formatDockerCommand(
-    {
-      host: engine.host,
-      certificateFolder: engine.certificateFolder,
-      sshOptions: engine.sshOptions,
-      context: undefined,
-      registries: [],
-    },
-    arguments_,
-  );
-}
-
-interface Command {
-  readonly program: string;
-  readonly arguments: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-}
-
-function planCommand(
-  { host, certificateFolder, sshOptions }: Engine,
-  arguments_: readonly string[],
-): Command {
-  if (host?.startsWith("ssh://") === true && sshOptions.length > 0) {
-    // `docker` reaches an engine by SSH too, but passes no options on.
-    return { program: "ssh", arguments: planSsh(host, sshOptions, arguments_), environment: {} };
-  }
-  return {
-    program: "docker",
-    arguments: [...(host === undefined ? [] : ["--host", host]), ...arguments_],
-    environment:
-      certificateFolder === undefined
-        ? {}
-        : { DOCKER_CERT_PATH: certificateFolder, DOCKER_TLS_VERIFY: "1" },
-  };
-}
-
-function planSsh(
-  host: string,
-  options: readonly string[],
-  arguments_: readonly string[],
-): string[] {
-  const { hostname, port, username } = new URL(host);
-  return [
-    ...(username === "" ? [] : ["-l", decodeURIComponent(username)]),
-    ...(port === "" ? [] : ["-p", port]),
-    // Nobody is there to be asked.
-    ...["-T", "-o", "BatchMode=yes", ...options, "--", hostname.replace(/^\[|\]$/g, "")],
-    ["docker", ...arguments_].map(quote).join(" "),
-  ];
-}
-
-/** As one word of a shell's command line. */
-function quote(word: string): string {
-  return /^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

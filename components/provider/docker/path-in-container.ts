@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
 
-import { DockerError, formatForUser, runOnEngine, type Engine } from "./engine.ts";
+import { formatCommand } from "../../docker-command.ts";
+import { DockerError, runOnEngine, type Engine } from "./engine.ts";
 import { packFile, unpackFile } from "./tar.ts";
 
 /** A place in a container of an engine. */
@@ -123,13 +124,13 @@ function explain(error: unknown, { engine, container, path }: PathInContainer): 
   if (error.isContainerStopped) {
     const verb = error.stderr.includes("paused") ? "unpause" : "start";
     return new Error(
-      `${container}, which ${path} is written into, does not run; start it: ${formatForUser(engine, [verb, container])}`,
+      `${container}, which ${path} is written into, does not run; start it: ${formatCommand(engine, [verb, container])}`,
     );
   }
   // `test` says nothing.
   if (error.stderr.trim() === "") {
     return new Error(
-      `${container} has no folder ${posix.dirname(path)}; see what it mounts: ${formatForUser(engine, ["inspect", "--format", "{{json .Mounts}}", container])}`,
+      `${container} has no folder ${posix.dirname(path)}; see what it mounts: ${formatCommand(engine, ["inspect", "--format", "{{json .Mounts}}", container])}`,
     );
   }
   return error;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { z } from "zod";
 
+import { formatCommand } from "../../docker-command.ts";
 import { PartialFailure, type OperationContext, type ResourceDefinition } from "../resource.ts";
 import {
   findProblem,
@@ -14,7 +15,7 @@ import {
   type ListedContainer,
 } from "./containers.ts";
 import { assertEdgeAnswers, fileEdge, readRoutes, readServers, switchRoutes } from "./edge.ts";
-import { DockerError, engine, formatForUser, runOnEngine } from "./engine.ts";
+import { DockerError, engine, runOnEngine } from "./engine.ts";
 import { removeFile } from "./path-in-container.ts";
 
 /** A Traefik that finds the proxies by their labels, once Docker calls them healthy. */
@@ -319,7 +320,7 @@ async function refuse(
   if (await isServing(inputs, before, signal)) {
     return (
       `${said}\n${proxy} belongs to the generation that serves, so nothing was removed; ` +
-      `mend it, then run \`pulumi up\`: ${remedy ?? formatForUser(engine, ["restart", proxy])}`
+      `mend it, then run \`pulumi up\`: ${remedy ?? formatCommand(engine, ["restart", proxy])}`
     );
   }
   await runOnEngine(engine, ["rm", "--force", "--volumes", ...proxies], { signal }).catch(

@@ -4,9 +4,9 @@ import { delimiter, join } from "node:path";
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
+import { formatCommand } from "../../../components/docker-command.ts";
 import {
   engine as schema,
-  formatForUser,
   runOnEngine,
   type DockerError,
 } from "../../../components/provider/docker/engine.ts";
@@ -85,7 +85,7 @@ test("a missing command is named", async () => {
 
 test("a command for the user is the same", () => {
   const far = schema.parse({ host: "ssh://me@far", sshOptions: ["-4"] });
-  expect(formatForUser(far, ["start", "a"])).toBe(
+  expect(formatCommand(far, ["start", "a"])).toBe(
     "ssh -l me -T -o BatchMode=yes -4 -- far 'docker start a'",
   );
 });
