@@ -1,5 +1,10 @@
 import { sha256 } from "../stacks/sha256.ts";
-import { buildRouting, READINESS_PATH, type RoutingInput } from "./traefik-routing.ts";
+import {
+  buildRouting,
+  HEALTH_TIMEOUT,
+  READINESS_PATH,
+  type RoutingInput,
+} from "./traefik-routing.ts";
 import type { TraefikMap, TraefikValue } from "./traefik-yaml.ts";
 
 export interface TraefikLabelsInput {
@@ -70,7 +75,7 @@ function buildHttp(input: TraefikLabelsInput, base: string): TraefikMap {
       [base]: {
         loadbalancer: {
           server: { port: input.port },
-          healthcheck: { path: READINESS_PATH, interval: "1s", timeout: "15s" },
+          healthcheck: { path: READINESS_PATH, interval: "1s", timeout: HEALTH_TIMEOUT },
           responseforwarding: { flushinterval: "-1ms" },
         },
       },

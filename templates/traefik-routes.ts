@@ -1,4 +1,10 @@
-import { buildRouting, READINESS_PATH, type Router, type RoutingInput } from "./traefik-routing.ts";
+import {
+  buildRouting,
+  HEALTH_TIMEOUT,
+  READINESS_PATH,
+  type Router,
+  type RoutingInput,
+} from "./traefik-routing.ts";
 import { stringifyTraefik, type TraefikMap } from "./traefik-yaml.ts";
 
 /** What the names of routers, services and middlewares in Traefik's files begin with. */
@@ -21,8 +27,7 @@ export function renderTraefikRoutes(input: TraefikRoutesInput): string {
         [TRAEFIK_NAME]: {
           loadBalancer: {
             servers: input.servers.map((url) => ({ url })),
-            // A busy proxy may be slow to answer, and is not to be taken out for that.
-            healthCheck: { path: READINESS_PATH, interval: "5s", timeout: "15s" },
+            healthCheck: { path: READINESS_PATH, interval: "5s", timeout: HEALTH_TIMEOUT },
             // At once: a chunk of a stream is not held back.
             responseForwarding: { flushInterval: "-1ms" },
             serversTransport: TRAEFIK_NAME,

@@ -5,6 +5,12 @@ import { formatSeconds, type TraefikMap } from "./traefik-yaml.ts";
 /** Where LiteLLM says whether it can take requests. */
 export const READINESS_PATH = "/health/readiness";
 
+/**
+ * Until Traefik takes a proxy out that has not said so. A busy one is slow to answer, and the only one
+ * taken out is no gateway at all; who is gone refuses the connection at once.
+ */
+export const HEALTH_TIMEOUT = "30s";
+
 /** What decides which request gets to LiteLLM, and how. */
 export type RoutingInput = Pick<
   EdgeSettings,

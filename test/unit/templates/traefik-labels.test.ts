@@ -48,7 +48,7 @@ describe("labels for an existing Traefik", () => {
       [`traefik.http.services.${name}.loadbalancer.server.port`]: "4000",
       [`traefik.http.services.${name}.loadbalancer.healthcheck.path`]: "/health/readiness",
       [`traefik.http.services.${name}.loadbalancer.healthcheck.interval`]: "1s",
-      [`traefik.http.services.${name}.loadbalancer.healthcheck.timeout`]: "15s",
+      [`traefik.http.services.${name}.loadbalancer.healthcheck.timeout`]: "30s",
       [`traefik.http.services.${name}.loadbalancer.responseforwarding.flushinterval`]: "-1ms",
       [`traefik.http.middlewares.${name}-hsts.headers.customResponseHeaders.Strict-Transport-Security`]:
         "max-age=60",

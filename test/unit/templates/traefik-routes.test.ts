@@ -59,7 +59,7 @@ describe("routes.yaml", () => {
               healthCheck:
                 path: "/health/readiness"
                 interval: "5s"
-                timeout: "15s"
+                timeout: "30s"
               responseForwarding:
                 flushInterval: "-1ms"
               serversTransport: "litellm"
