@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -15,6 +14,7 @@ import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";
 import { GatewayClient } from "../support/gateway-client.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
+import { killUp } from "../support/kill-up.ts";
 import { findFreePort } from "../support/ports.ts";
 import { nameOf, type PulumiProject } from "../support/pulumi-project.ts";
 
@@ -368,7 +368,7 @@ describe.skipIf(!engine.available)(`faults on one Docker host (${engine.reason})
     const migration = await inspect("migration");
     cpusPerWorker = 0.8;
     configure();
-    await killUp(async () => {
+    await killUp(pulumi, async () => {
       const now = await inspect("migration").catch(() => migration);
       return now.Id !== migration.Id && now.State.Running;
     });
@@ -377,7 +377,7 @@ describe.skipIf(!engine.available)(`faults on one Docker host (${engine.reason})
 
     // Before the proxy ends it finishes what it has begun; it takes nothing new.
     const requests = keepAsking("slow");
-    await killUp(async () => (await answers()) === 0);
+    await killUp(pulumi, async () => (await answers()) === 0);
     expect((await inspect("proxy")).Id).toBe(Id);
     await requests;
     await succeed();
@@ -447,17 +447,4 @@ async function keepAsking(model: string): Promise<void> {
       () => false,
     );
   if (another) await keepAsking(model);
-}
-
-/** Kills the CLI, and the plugins that it has started, as soon as the deployment is where it is to be interrupted. */
-async function killUp(isThere: () => Promise<boolean>): Promise<void> {
-  const { child, finished } = pulumi.launch("up", "--yes", "--skip-preview");
-  child.stdin.end();
-  await expect.poll(isThere, { timeout: 240 * SECOND, interval: 200 }).toBe(true);
-  const { stdout } = spawnSync("pgrep", ["-P", String(child.pid)], { encoding: "utf8" });
-  for (const pid of [child.pid ?? 0, ...stdout.trim().split("\n").map(Number)]) {
-    process.kill(pid, "SIGKILL");
-  }
-  expect((await finished).exitCode).not.toBe(0);
-  await pulumi.succeed("cancel", "--yes");
 }
