@@ -14,6 +14,8 @@ import { nameOf, type PulumiProject } from "../support/pulumi-project.ts";
 /** For what only has to be there: any image of the lab. */
 const SMALL_IMAGE = "node:24-slim";
 const ROUTES = "/etc/traefik/dynamic/routes.yaml";
+/** From a container's start until it is in the state, at the most. */
+const RECORDED_MILLISECONDS = 2000;
 /** What LiteLLM ends by, while it starts. */
 const REFUSED = { custom_auth: "no_such_module.authenticate" };
 
@@ -226,7 +228,12 @@ describe.skipIf(!engine.available)(`faults behind Traefik (${engine.reason})`, (
         const names = await proxies();
         if (names.length < count + 2) return false;
         const found = await Promise.all(names.map(inspectContainer));
-        return found.some(({ State }) => State.Health?.Status === "starting");
+        return found.some(
+          ({ State }) =>
+            State.Health?.Status === "starting" &&
+            // By then Pulumi has recorded it.
+            Date.now() - Date.parse(State.StartedAt) > RECORDED_MILLISECONDS,
+        );
       });
       expect(await gateway.chat("hello")).toBe("Hello.");
     }
