@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ProxyClient } from "../../components/verification/proxy-client.ts";
+import { GENERATION_LABEL } from "../../stacks/generation.ts";
 import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream } from "../lab/upstream/server.ts";
@@ -143,10 +144,11 @@ class TraefikGateway {
   }
 
   async #nameProxy(): Promise<string> {
-    const filter = `--filter=name=^${this.#project.namePrefix}-proxy-`;
-    const names = await docker(["ps", filter, "--filter=health=healthy", "--format={{.Names}}"]);
-    const name = names.split("\n").sort().at(0) ?? "";
-    if (name === "") throw new Error("no proxy is healthy");
+    const labels = [`litellm-gateway.prefix=${this.#project.namePrefix}`, GENERATION_LABEL];
+    const filters = labels.map((label) => `--filter=label=${label}`);
+    const names = (await docker(["ps", ...filters, "--format={{.Names}}"])).trim().split("\n");
+    const name = names.sort()[0] ?? "";
+    if (name === "") throw new Error("there is no proxy");
     return name;
   }
 
