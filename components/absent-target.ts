@@ -1,4 +1,4 @@
-import type { Circumstances } from "../stacks/plan.ts";
+import type { Circumstances } from "../stacks/plan/plan.ts";
 
 /**
  * What is known of a target that is not this machine. Null: the deployment did not run as root.

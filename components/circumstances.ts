@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 
 import { RunError } from "@pulumi/pulumi/errors.js";
 
-import { REQUIREMENTS_FILE } from "../stacks/local-plan.ts";
-import type { Circumstances, RecordedGenerations } from "../stacks/plan.ts";
-import { listRequiredFiles, type RequiredFile } from "../stacks/project-files.ts";
-import type { Settings } from "../stacks/settings.ts";
+import { REQUIREMENTS_FILE } from "../stacks/plan/local-plan.ts";
+import type { Circumstances, RecordedGenerations } from "../stacks/plan/plan.ts";
+import { listRequiredFiles, type RequiredFile } from "../stacks/plan/project-files.ts";
+import type { Settings } from "../stacks/settings/settings.ts";
 import { sha256 } from "../stacks/sha256.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { chooseServerUser } from "./provider/host/operating-system-user.ts";

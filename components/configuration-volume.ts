@@ -2,7 +2,7 @@ import { Container as DockerContainer } from "@pulumi/docker/container.js";
 import { Volume } from "@pulumi/docker/volume.js";
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { ConfigurationVolumePlan } from "../stacks/plan.ts";
+import type { ConfigurationVolumePlan } from "../stacks/plan/plan.ts";
 import { formatLabels } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";
 import { removeLeftover } from "./leftover-container.ts";

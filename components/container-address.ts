@@ -1,7 +1,7 @@
 import type { Container as DockerContainer } from "@pulumi/docker/container.js";
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { ContainerPlan } from "../stacks/container-plan.ts";
+import type { ContainerPlan } from "../stacks/plan/container-plan.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { runDocker } from "./docker-command.ts";
 import type { DockerHost } from "./docker-host.ts";

@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { Secrets } from "../stacks/config.ts";
-import type { ContainersPlan } from "../stacks/plan.ts";
+import type { ContainersPlan } from "../stacks/plan/plan.ts";
 import { Database } from "./database.ts";
 import type { DockerHost } from "./docker-host.ts";
 import { runPostgres } from "./postgres-container.ts";

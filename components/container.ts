@@ -2,7 +2,7 @@ import { Container as DockerContainer } from "@pulumi/docker/container.js";
 import type { ContainerArgs } from "@pulumi/docker/container.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type ContainerPlan, LOG_ROTATION } from "../stacks/container-plan.ts";
+import { type ContainerPlan, LOG_ROTATION } from "../stacks/plan/container-plan.ts";
 import type { DockerHost } from "./docker-host.ts";
 import { removeLeftover } from "./leftover-container.ts";
 import { requireSecret } from "./secrets.ts";

@@ -5,7 +5,7 @@ import { Provider } from "@pulumi/postgresql/provider.js";
 import { Role } from "@pulumi/postgresql/role.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { PreparedDatabasePlan } from "../stacks/plan.ts";
+import type { PreparedDatabasePlan } from "../stacks/plan/plan.ts";
 import { formatDatabaseUrl } from "./database-url.ts";
 
 /** A server that was started for the database, and the resource that holds its data. */

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-import type { DockerHostPlan } from "../stacks/plan.ts";
+import type { DockerHostPlan } from "../stacks/plan/plan.ts";
 import { locateEngine } from "./docker-context.ts";
 
 export interface DockerCommandOptions {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 
-import type { DockerHostPlan } from "../stacks/plan.ts";
+import type { DockerHostPlan } from "../stacks/plan/plan.ts";
 
 /** Where an engine is, and the folder with the certificates to reach it by TLS. */
 type EngineLocation = Pick<DockerHostPlan, "host" | "certificateFolder">;

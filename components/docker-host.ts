@@ -3,7 +3,7 @@ import { Provider } from "@pulumi/docker/provider.js";
 import { RemoteImage } from "@pulumi/docker/remoteImage.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ContainersPlan, NetworkPlan } from "../stacks/plan.ts";
+import type { ContainersPlan, NetworkPlan } from "../stacks/plan/plan.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { formatLabels } from "./container.ts";
 import { locateEngine } from "./docker-context.ts";

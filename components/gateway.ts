@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { Secrets } from "../stacks/config.ts";
-import type { Plan } from "../stacks/plan.ts";
+import type { Plan } from "../stacks/plan/plan.ts";
 
 export interface GatewayArgs<P extends Plan = Plan> {
   readonly plan: P;

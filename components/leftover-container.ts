@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ContainersPlan } from "../stacks/plan.ts";
+import type { ContainersPlan } from "../stacks/plan/plan.ts";
 import { runDocker } from "./docker-command.ts";
 
 /**

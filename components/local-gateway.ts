@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LocalPlan } from "../stacks/plan.ts";
+import type { LocalPlan } from "../stacks/plan/plan.ts";
 import { Database } from "./database.ts";
 import type { Gateway, GatewayArgs } from "./gateway.ts";
 import { startPostgres } from "./postgres-process.ts";

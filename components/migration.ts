@@ -1,7 +1,7 @@
 import type { Container as DockerContainer } from "@pulumi/docker/container.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ContainerPlan } from "../stacks/container-plan.ts";
+import type { ContainerPlan } from "../stacks/plan/container-plan.ts";
 import { type ContainerOptions, createContainer } from "./container.ts";
 import { ATTEMPT_LABEL } from "./migration-attempt.ts";
 import { quoteLog } from "./quoted-log.ts";

@@ -1,7 +1,7 @@
 import { Volume } from "@pulumi/docker/volume.js";
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { PostgresContainerPlan } from "../stacks/plan.ts";
+import type { PostgresContainerPlan } from "../stacks/plan/plan.ts";
 import { createContainer, formatLabels } from "./container.ts";
 import { locateContainer } from "./container-address.ts";
 import type { DockerHost } from "./docker-host.ts";

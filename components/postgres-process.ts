@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { EmbeddedDatabasePlan } from "../stacks/plan.ts";
+import type { EmbeddedDatabasePlan } from "../stacks/plan/plan.ts";
 import { formatDatabaseUrl } from "./database-url.ts";
 import { File, PostgresCluster, Process } from "./resources.ts";
 import { sha256 } from "../stacks/sha256.ts";

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { SingleHostPlan } from "../stacks/plan.ts";
+import type { SingleHostPlan } from "../stacks/plan/plan.ts";
 import { writeConfiguration } from "./configuration-volume.ts";
 import { createContainer } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";

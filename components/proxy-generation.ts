@@ -1,7 +1,7 @@
 import type { Container as DockerContainer } from "@pulumi/docker/container.js";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ProxyGenerationPlan } from "../stacks/plan.ts";
+import type { ProxyGenerationPlan } from "../stacks/plan/plan.ts";
 import { writeConfiguration } from "./configuration-volume.ts";
 import { createContainer } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";

@@ -2,7 +2,7 @@ import { dirname } from "node:path/posix";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import type { LocalPlan } from "../stacks/plan.ts";
+import type { LocalPlan } from "../stacks/plan/plan.ts";
 import { DatabaseMigration, File, PrismaClient, Process, PythonEnvironment } from "./resources.ts";
 import { requireSecret } from "./secrets.ts";
 import { sha256 } from "../stacks/sha256.ts";

@@ -2,7 +2,7 @@ import { Volume } from "@pulumi/docker/volume.js";
 import type { Container as DockerContainer } from "@pulumi/docker/container.js";
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { RedisContainerPlan } from "../stacks/plan.ts";
+import type { RedisContainerPlan } from "../stacks/plan/plan.ts";
 import { createContainer, formatLabels } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";
 

@@ -1,6 +1,6 @@
-import { planDockerHost } from "../stacks/containers-plan.ts";
-import type { DeploymentSettings } from "../stacks/deployment-settings.ts";
-import type { DockerHostPlan, RecordedGenerations } from "../stacks/plan.ts";
+import { planDockerHost } from "../stacks/plan/containers-plan.ts";
+import type { DeploymentSettings } from "../stacks/settings/deployment-settings.ts";
+import type { DockerHostPlan, RecordedGenerations } from "../stacks/plan/plan.ts";
 import { readAbsentTarget } from "./absent-target.ts";
 import { runDocker } from "./docker-command.ts";
 import type { RecordedStack } from "./preflight/recorded-stack.ts";

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { SingleHostPlan } from "../stacks/plan.ts";
-import { listNetworks } from "../stacks/planned-containers.ts";
+import type { SingleHostPlan } from "../stacks/plan/plan.ts";
+import { listNetworks } from "../stacks/plan/planned-containers.ts";
 import { createContainerDatabase } from "./container-database.ts";
 import { DockerHost } from "./docker-host.ts";
 import type { Gateway, GatewayArgs } from "./gateway.ts";

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { GENERATION_LABEL } from "../stacks/generation.ts";
-import type { TraefikPlan } from "../stacks/plan.ts";
-import { listNetworks } from "../stacks/planned-containers.ts";
-import { RETIRE_COMMAND } from "../stacks/proxy-containers-plan.ts";
+import { GENERATION_LABEL } from "../stacks/plan/generation.ts";
+import type { TraefikPlan } from "../stacks/plan/plan.ts";
+import { listNetworks } from "../stacks/plan/planned-containers.ts";
+import { RETIRE_COMMAND } from "../stacks/plan/proxy-containers-plan.ts";
 import { writeConfiguration } from "./configuration-volume.ts";
 import { createContainerDatabase } from "./container-database.ts";
 import { DockerHost } from "./docker-host.ts";

@@ -4,7 +4,7 @@ import { Volume } from "@pulumi/docker/volume.js";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { Secrets } from "../stacks/config.ts";
-import type { CredentialsPlan, ManagedEdgePlan } from "../stacks/edge-plan.ts";
+import type { CredentialsPlan, ManagedEdgePlan } from "../stacks/plan/edge-plan.ts";
 import { renderTraefikCredentials } from "../templates/traefik-credentials.ts";
 import { createContainer, formatLabels } from "./container.ts";
 import type { DockerHost } from "./docker-host.ts";

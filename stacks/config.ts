@@ -2,8 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { readProjectFile } from "../components/project-file.ts";
 import { fingerprintSecrets } from "./fingerprints.ts";
-import { parseSettings, type RawConfig, type Settings, SettingsError } from "./settings.ts";
-import { selectProject, selectSecrets, type StoredValue } from "./stored-config.ts";
+import {
+  parseSettings,
+  type RawConfig,
+  type Settings,
+  SettingsError,
+} from "./settings/settings.ts";
+import { selectProject, selectSecrets, type StoredValue } from "./settings/stored-config.ts";
 
 /** The secrets that the user has set, by name: `openaiApiKey`, `groqApiKey` (of `secrets`), … */
 export type Secrets = Readonly<Record<string, pulumi.Output<string>>>;

@@ -8,10 +8,10 @@ import { readRecordedStack } from "../components/preflight/recorded-stack.ts";
 import { observeGenerations } from "../components/running-generations.ts";
 import { verify } from "../components/verification/verify.ts";
 import { loadConfig } from "./config.ts";
-import { formatConnections } from "./connection-budget.ts";
+import { formatConnections } from "./plan/connection-budget.ts";
 import type { StackOutputs } from "./outputs.ts";
-import { planDeployment } from "./plan.ts";
-import { listWarnings } from "./warnings.ts";
+import { planDeployment } from "./plan/plan.ts";
+import { listWarnings } from "./settings/warnings.ts";
 
 export default async (): Promise<StackOutputs> => {
   const { settings, secrets, fingerprints } = await loadConfig();

@@ -1,6 +1,6 @@
 import type { Input } from "@pulumi/pulumi";
 
-import type { Check } from "./checks.ts";
+import type { Check } from "./plan/checks.ts";
 
 /** What a stack tells: the contract with scripts, CI and other stacks. */
 export interface StackOutputs {

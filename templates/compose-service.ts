@@ -1,4 +1,4 @@
-import { type ContainerPlan, LOG_ROTATION, serviceName } from "../stacks/container-plan.ts";
+import { type ContainerPlan, LOG_ROTATION, serviceName } from "../stacks/plan/container-plan.ts";
 import { DOCKER_HOST_NAME, formatHost } from "../stacks/hosts.ts";
 
 /** A value of docker-compose.yaml. */

@@ -1,4 +1,4 @@
-import type { PreparedDatabasePlan } from "../stacks/plan.ts";
+import type { PreparedDatabasePlan } from "../stacks/plan/plan.ts";
 
 /** Environment variable of psql with the password of the proxy's role. */
 export const ROLE_PASSWORD_VARIABLE = "ROLE_PASSWORD";

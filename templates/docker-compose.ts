@@ -1,7 +1,7 @@
 import { Document, isMap, isScalar, Scalar, visit } from "yaml";
 
-import { type ContainerPlan, serviceName } from "../stacks/container-plan.ts";
-import type { ManagedDatabasePlan, SingleHostPlan } from "../stacks/plan.ts";
+import { type ContainerPlan, serviceName } from "../stacks/plan/container-plan.ts";
+import type { ManagedDatabasePlan, SingleHostPlan } from "../stacks/plan/plan.ts";
 import { buildService, type ComposeMap, escapeDollars } from "./compose-service.ts";
 import { renderCreateDatabaseSql, ROLE_PASSWORD_VARIABLE } from "./create-database-sql.ts";
 

@@ -1,12 +1,12 @@
 import { Document, isScalar, Scalar, type ScalarTag, visit } from "yaml";
 
-import { callbackNeeds, type CallbackSettings } from "../stacks/callback-settings.ts";
-import { referencedVariables } from "../stacks/litellm-keys.ts";
-import { includedFileOf, modelFileOf } from "../stacks/model-files.ts";
-import { litellmPrefix, type ModelDefinition } from "../stacks/models.ts";
-import type { RouterSettings } from "../stacks/router-settings.ts";
-import { environmentReference, environmentVariableOf } from "../stacks/secret-names.ts";
-import type { Settings } from "../stacks/settings.ts";
+import { callbackNeeds, type CallbackSettings } from "../stacks/settings/callback-settings.ts";
+import { referencedVariables } from "../stacks/settings/litellm-keys.ts";
+import { includedFileOf, modelFileOf } from "../stacks/settings/model-files.ts";
+import { litellmPrefix, type ModelDefinition } from "../stacks/settings/models.ts";
+import type { RouterSettings } from "../stacks/settings/router-settings.ts";
+import { environmentReference, environmentVariableOf } from "../stacks/settings/secret-names.ts";
+import type { Settings } from "../stacks/settings/settings.ts";
 
 /** What the file depends on. */
 export type LitellmConfigInput = Pick<

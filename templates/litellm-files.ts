@@ -1,6 +1,6 @@
-import { listIncludedFiles } from "../stacks/includes.ts";
-import { includedFileOf } from "../stacks/model-files.ts";
-import type { Settings } from "../stacks/settings.ts";
+import { listIncludedFiles } from "../stacks/settings/includes.ts";
+import { includedFileOf } from "../stacks/settings/model-files.ts";
+import type { Settings } from "../stacks/settings/settings.ts";
 import {
   isolatesCache,
   type LitellmConfigInput,

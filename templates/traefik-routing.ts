@@ -1,5 +1,5 @@
-import { apiPathPattern } from "../stacks/api-paths.ts";
-import type { AdminSettings, EdgeSettings } from "../stacks/edge-settings.ts";
+import { apiPathPattern } from "../stacks/plan/api-paths.ts";
+import type { AdminSettings, EdgeSettings } from "../stacks/settings/edge-settings.ts";
 import { formatSeconds, type TraefikMap } from "./traefik-yaml.ts";
 
 /** Where LiteLLM says whether it can take requests. */

@@ -15,9 +15,13 @@ import { parse } from "yaml";
 
 import { observeCircumstances } from "../components/circumstances.ts";
 import { readProjectFile } from "../components/project-file.ts";
-import { planDeployment, type SingleHostPlan } from "../stacks/plan.ts";
-import { parseSettings, SettingsError } from "../stacks/settings.ts";
-import { selectProject, selectSecrets, type StoredValue } from "../stacks/stored-config.ts";
+import { planDeployment, type SingleHostPlan } from "../stacks/plan/plan.ts";
+import { parseSettings, SettingsError } from "../stacks/settings/settings.ts";
+import {
+  selectProject,
+  selectSecrets,
+  type StoredValue,
+} from "../stacks/settings/stored-config.ts";
 import { renderComposeProject } from "../templates/docker-compose.ts";
 import { readSecrets, writeProject } from "./compose/project-folder.ts";
 import { chooseSecrets } from "./compose/secret-values.ts";

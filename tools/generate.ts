@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 
 import { format } from "prettier";
 
-import { buildSettingsSchema } from "../stacks/settings-schema.ts";
+import { buildSettingsSchema } from "../stacks/settings/settings-schema.ts";
 
 const { values: options } = parseArgs({
   options: { check: { type: "boolean" }, keys: { type: "boolean" } },
@@ -17,7 +17,7 @@ const { values: options } = parseArgs({
 
 const files: Record<string, unknown> = {
   "stacks/settings.schema.json": buildSettingsSchema(),
-  ...(options.keys === true && { "stacks/litellm-keys.json": readLitellmKeys() }),
+  ...(options.keys === true && { "stacks/settings/litellm-keys.json": readLitellmKeys() }),
 };
 
 const stale: string[] = [];

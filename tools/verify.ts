@@ -1,7 +1,7 @@
 /** `npm run verify [stack]`: repeats the checks of the last `up` against what is running. */
 import { formatResults } from "../components/verification/results-table.ts";
 import { type CheckTarget, runChecks } from "../components/verification/run-check.ts";
-import type { Check } from "../stacks/checks.ts";
+import type { Check } from "../stacks/plan/checks.ts";
 import { chooseStack, openPulumi } from "./stack.ts";
 
 const stack = chooseStack(process.argv.slice(2));

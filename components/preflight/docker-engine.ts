@@ -1,14 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ContainerPlan } from "../../stacks/container-plan.ts";
+import type { ContainerPlan } from "../../stacks/plan/container-plan.ts";
 import { isLoopback } from "../../stacks/hosts.ts";
-import type { ContainersPlan, DockerHostPlan } from "../../stacks/plan.ts";
+import type { ContainersPlan, DockerHostPlan } from "../../stacks/plan/plan.ts";
 import {
   findMigration,
   listContainerNames,
   listNetworks,
   listServices,
-} from "../../stacks/planned-containers.ts";
+} from "../../stacks/plan/planned-containers.ts";
 import { formatDockerCommand, isDockerMissing, runDocker } from "../docker-command.ts";
 import { locateEngine } from "../docker-context.ts";
 import { findPortHolder } from "../provider/host/process-table.ts";

@@ -1,6 +1,6 @@
 import { RunError } from "@pulumi/pulumi/errors.js";
 
-import type { Plan } from "../../stacks/plan.ts";
+import type { Plan } from "../../stacks/plan/plan.ts";
 import { readAbsentTarget } from "../absent-target.ts";
 import type { RecordedStack } from "./recorded-stack.ts";
 import { findTransitionObstacles } from "./transition.ts";

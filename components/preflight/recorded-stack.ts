@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { GENERATION_LABEL } from "../../stacks/generation.ts";
+import { GENERATION_LABEL } from "../../stacks/plan/generation.ts";
 import { ATTEMPT_LABEL } from "../migration-attempt.ts";
 
 /** What Pulumi's state says of this stack before the deployment. Values may be secret. */

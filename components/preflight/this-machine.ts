@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-import type { LocalPlan, PostgresProcessPlan } from "../../stacks/plan.ts";
+import type { LocalPlan, PostgresProcessPlan } from "../../stacks/plan/plan.ts";
 import { findUser } from "../provider/host/operating-system-user.ts";
 import { describeOtherVersion, readMajorVersion } from "../provider/host/postgres-data.ts";
 import { findPortHolder, findProcess, identify } from "../provider/host/process-table.ts";

@@ -1,4 +1,4 @@
-import type { Plan } from "../../stacks/plan.ts";
+import type { Plan } from "../../stacks/plan/plan.ts";
 import type { RecordedStack } from "./recorded-stack.ts";
 
 /** What stands between the stack as it is and as it is planned; each in a sentence that ends in what to do. */

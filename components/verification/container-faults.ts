@@ -1,6 +1,6 @@
-import type { ContainerPlan } from "../../stacks/container-plan.ts";
-import type { ContainersPlan } from "../../stacks/plan.ts";
-import { listServices } from "../../stacks/planned-containers.ts";
+import type { ContainerPlan } from "../../stacks/plan/container-plan.ts";
+import type { ContainersPlan } from "../../stacks/plan/plan.ts";
+import { listServices } from "../../stacks/plan/planned-containers.ts";
 import { runDocker } from "../docker-command.ts";
 import { quoteLog } from "../quoted-log.ts";
 import { explainLog } from "./diagnosis.ts";

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { EdgeCheck } from "../../stacks/checks.ts";
+import type { EdgeCheck } from "../../stacks/plan/checks.ts";
 import { explainAnswer, explainUnreachable } from "./diagnosis.ts";
 import { awaitCertificate, type Observation, observeNames } from "./edge-connection.ts";
 import { type Answer, type Endpoint, ProxyClient } from "./proxy-client.ts";

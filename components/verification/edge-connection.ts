@@ -5,7 +5,7 @@ import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkServerIdentity, connect, type DetailedPeerCertificate } from "node:tls";
 
-import type { EdgeCheck } from "../../stacks/checks.ts";
+import type { EdgeCheck } from "../../stacks/plan/checks.ts";
 import {
   type CertificateFault,
   describeRecord,

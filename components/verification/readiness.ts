@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { RunError } from "@pulumi/pulumi/errors.js";
 
-import type { SingleHostPlan } from "../../stacks/plan.ts";
+import type { SingleHostPlan } from "../../stacks/plan/plan.ts";
 import {
   findFaults,
   formatFaults,

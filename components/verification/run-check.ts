@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { CacheMode, Check } from "../../stacks/checks.ts";
+import type { CacheMode, Check } from "../../stacks/plan/checks.ts";
 import { explainAnswer, explainDatabase, explainUnreachable } from "./diagnosis.ts";
 import { isFromLitellm, observeEdge } from "./edge-checks.ts";
 import { awaitCertificate, type Observation } from "./edge-connection.ts";

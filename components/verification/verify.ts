@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { selectQuick } from "../../stacks/checks.ts";
-import type { Plan } from "../../stacks/plan.ts";
+import { selectQuick } from "../../stacks/plan/checks.ts";
+import type { Plan } from "../../stacks/plan/plan.ts";
 import { formatResults } from "./results-table.ts";
 import { type CheckTarget, runChecks } from "./run-check.ts";
 

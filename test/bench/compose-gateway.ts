@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { observeCircumstances } from "../../components/circumstances.ts";
-import { parseSettings } from "../../stacks/settings.ts";
-import { planSingleHost } from "../../stacks/single-host-plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
+import { planSingleHost } from "../../stacks/plan/single-host-plan.ts";
 import { renderComposeProject } from "../../templates/docker-compose.ts";
 import { writeProject } from "../../tools/compose/project-folder.ts";
 import { chooseSecrets } from "../../tools/compose/secret-values.ts";

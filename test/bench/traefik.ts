@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ProxyClient } from "../../components/verification/proxy-client.ts";
-import { GENERATION_LABEL } from "../../stacks/generation.ts";
+import { GENERATION_LABEL } from "../../stacks/plan/generation.ts";
 import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream } from "../lab/upstream/server.ts";

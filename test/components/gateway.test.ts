@@ -4,8 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, test } from "vitest";
 
 import { createGateway } from "../../components/gateway.ts";
-import { planDeployment } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { planDeployment } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { isSecret, record, type Registration, revealSecret } from "../support/mock-engine.ts";
 

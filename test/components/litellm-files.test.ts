@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 
 import { createGateway } from "../../components/gateway.ts";
 import { GatewaySecrets } from "../../components/secrets.ts";
-import { planDeployment } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { planDeployment } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { sha256 } from "../../stacks/sha256.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { record, type Registration } from "../support/mock-engine.ts";

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatDatabaseUrl } from "../../components/database-url.ts";
 import { CommandError, runCommand } from "../../components/provider/host/command.ts";
 import { runChecks } from "../../components/verification/run-check.ts";
-import type { Check } from "../../stacks/checks.ts";
+import type { Check } from "../../stacks/plan/checks.ts";
 import { renderComposeProject } from "../../templates/docker-compose.ts";
 import { parseEnvFile } from "../../templates/env-file.ts";
 import { writeProject } from "../../tools/compose/project-folder.ts";

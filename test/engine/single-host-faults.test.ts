@@ -8,7 +8,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { CommandError } from "../../components/provider/host/command.ts";
-import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 
 import { runCommand } from "../../components/provider/host/command.ts";
 import { findUv } from "../../components/provider/host/uv.ts";
-import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import type { Recipe } from "./build.ts";
 import { STAND_IN_LABEL } from "./docker.ts";
 import { copyNode } from "./node-image.ts";

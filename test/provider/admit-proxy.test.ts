@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { CommandError } from "../../components/provider/host/command.ts";
-import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 

@@ -7,8 +7,8 @@ import {
   formatFaults,
   observeContainers,
 } from "../../components/verification/container-faults.ts";
-import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { planDeployment, type SingleHostPlan } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine, labEnvironment } from "../lab/environment.ts";

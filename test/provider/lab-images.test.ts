@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { CommandError, runCommand } from "../../components/provider/host/command.ts";
-import litellmKeys from "../../stacks/litellm-keys.json" with { type: "json" };
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { pebbleImage } from "../lab/pebble-image.ts";

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 
 import { expect, test } from "vitest";
 
-import keyList from "../../stacks/litellm-keys.json" with { type: "json" };
+import keyList from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { provideLitellmEnvironment } from "../support/litellm-environment.ts";
 
 test("the key list is that of the locked LiteLLM", async () => {

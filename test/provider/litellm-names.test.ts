@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 
 import { beforeAll, expect, test } from "vitest";
 
-import { alertTypes } from "../../stacks/alerting-settings.ts";
-import { callbackNeeds } from "../../stacks/callback-settings.ts";
+import { alertTypes } from "../../stacks/settings/alerting-settings.ts";
+import { callbackNeeds } from "../../stacks/settings/callback-settings.ts";
 import { provideLitellmEnvironment } from "../support/litellm-environment.ts";
 
 const PROGRAM = `

@@ -6,8 +6,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vi
 
 import { findEngineObstacles } from "../../components/preflight/docker-engine.ts";
 import type { RecordedStack } from "../../components/preflight/recorded-stack.ts";
-import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { planDeployment, type SingleHostPlan } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine, labEnvironment } from "../lab/environment.ts";

@@ -8,10 +8,14 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { findObstacles } from "../../components/preflight/this-machine.ts";
-import type { LocalDeploymentSettings } from "../../stacks/deployment-settings.ts";
-import { planLocal } from "../../stacks/local-plan.ts";
-import type { EmbeddedDatabasePlan, LocalPlan, PostgresProcessPlan } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import type { LocalDeploymentSettings } from "../../stacks/settings/deployment-settings.ts";
+import { planLocal } from "../../stacks/plan/local-plan.ts";
+import type {
+  EmbeddedDatabasePlan,
+  LocalPlan,
+  PostgresProcessPlan,
+} from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { findFreePort } from "../support/ports.ts";
 

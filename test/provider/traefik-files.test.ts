@@ -8,8 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 
-import { type ManagedEdgePlan, planEdge } from "../../stacks/edge-plan.ts";
-import { edgeShape } from "../../stacks/edge-settings.ts";
+import { type ManagedEdgePlan, planEdge } from "../../stacks/plan/edge-plan.ts";
+import { edgeShape } from "../../stacks/settings/edge-settings.ts";
 import {
   adminSessionCookie,
   renderTraefikCredentials,

@@ -1,9 +1,9 @@
-import type { Circumstances } from "../../stacks/plan.ts";
+import type { Circumstances } from "../../stacks/plan/plan.ts";
 import {
   ADMISSION_SCRIPT,
   MIGRATION_SCRIPT,
   START_SCRIPT,
-} from "../../stacks/proxy-containers-plan.ts";
+} from "../../stacks/plan/proxy-containers-plan.ts";
 
 /** What a plan needs to know beside the settings, for a stack that was never deployed; files are stubs. */
 export function imagineCircumstances(changes: Partial<Circumstances> = {}): Circumstances {

@@ -1,6 +1,6 @@
-import { planDeployment, type SingleHostPlan } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
-import { listProxyFiles } from "../../stacks/proxy-containers-plan.ts";
+import { planDeployment, type SingleHostPlan } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
+import { listProxyFiles } from "../../stacks/plan/proxy-containers-plan.ts";
 import { imagineCircumstances } from "./circumstances.ts";
 
 type Values = Readonly<Record<string, unknown>>;

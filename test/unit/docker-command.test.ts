@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { formatDockerCommand } from "../../components/docker-command.ts";
-import type { DockerHostPlan } from "../../stacks/plan.ts";
+import type { DockerHostPlan } from "../../stacks/plan/plan.ts";
 
 const engine: DockerHostPlan = {
   host: undefined,

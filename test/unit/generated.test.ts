@@ -5,10 +5,10 @@ import { format } from "prettier";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 
-import { litellmModes } from "../../stacks/litellm-keys.ts";
-import { modelModes } from "../../stacks/models.ts";
-import { buildSettingsSchema } from "../../stacks/settings-schema.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { litellmModes } from "../../stacks/settings/litellm-keys.ts";
+import { modelModes } from "../../stacks/settings/models.ts";
+import { buildSettingsSchema } from "../../stacks/settings/settings-schema.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 
 const committed = readFileSync("stacks/settings.schema.json", "utf8");
 const validate = new Ajv({ unknownFormats: "ignore" }).compile(JSON.parse(committed) as object);

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 
 import type { RecordedStack } from "../../components/preflight/recorded-stack.ts";
 import { findTransitionObstacles } from "../../components/preflight/transition.ts";
-import { type Plan, planDeployment } from "../../stacks/plan.ts";
-import { parseSettings } from "../../stacks/settings.ts";
+import { type Plan, planDeployment } from "../../stacks/plan/plan.ts";
+import { parseSettings } from "../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../support/circumstances.ts";
 import { findFreePort } from "../support/ports.ts";
 

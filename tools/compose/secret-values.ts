@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 
 import { formatDatabaseUrl } from "../../components/database-url.ts";
-import type { SingleHostPlan } from "../../stacks/plan.ts";
+import type { SingleHostPlan } from "../../stacks/plan/plan.ts";
 
 /** Values of secrets, by name. */
 type Values = Readonly<Record<string, string>>;

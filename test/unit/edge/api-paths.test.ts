@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { ADMIN_PATHS, apiPathPattern, isApiPath } from "../../../stacks/api-paths.ts";
+import { ADMIN_PATHS, apiPathPattern, isApiPath } from "../../../stacks/plan/api-paths.ts";
 
 describe("paths of LiteLLM", () => {
   test.each([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { checkEdge } from "../../../stacks/edge-consistency.ts";
+import { checkEdge } from "../../../stacks/settings/edge-consistency.ts";
 import { parseEdge } from "./edge-settings.ts";
 
 /** Texts of what is wrong: `path message | command`. */

@@ -5,7 +5,7 @@ import {
   type ExistingEdgePlan,
   type ManagedEdgePlan,
   planEdge,
-} from "../../../stacks/edge-plan.ts";
+} from "../../../stacks/plan/edge-plan.ts";
 import { parseEdge } from "./edge-settings.ts";
 
 const OPTIONS: EdgeOptions = {

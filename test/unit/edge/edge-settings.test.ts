@@ -1,8 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 
-import { edgeShape, listEdgeFiles, listEdgeSecrets } from "../../../stacks/edge-settings.ts";
-import { checkSchema } from "../../../stacks/schema-issues.ts";
+import {
+  edgeShape,
+  listEdgeFiles,
+  listEdgeSecrets,
+} from "../../../stacks/settings/edge-settings.ts";
+import { checkSchema } from "../../../stacks/settings/schema-issues.ts";
 import { parseEdge } from "./edge-settings.ts";
 
 const schema = z.strictObject(edgeShape);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { edgeShape, type EdgeSettings } from "../../../stacks/edge-settings.ts";
+import { edgeShape, type EdgeSettings } from "../../../stacks/settings/edge-settings.ts";
 
 /** Settings of a deployment behind Traefik, with defaults for what is not given. */
 export function parseEdge(changes: object = {}): EdgeSettings {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { parseSettings } from "../../../stacks/settings.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { rawConfig, refusal } from "../settings/raw-config.ts";
 
 const keys = { openaiApiKey: "sk-openai", anthropicApiKey: "sk-anthropic" };

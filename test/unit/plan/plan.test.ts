@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { EMBEDDED_POSTGRES_MAJOR_VERSION } from "../../../stacks/local-plan.ts";
+import { EMBEDDED_POSTGRES_MAJOR_VERSION } from "../../../stacks/plan/local-plan.ts";
 import {
   type Circumstances,
   type LocalPlan,
   planDeployment,
   type SingleHostPlan,
-} from "../../../stacks/plan.ts";
-import { parseSettings } from "../../../stacks/settings.ts";
+} from "../../../stacks/plan/plan.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../../support/circumstances.ts";
 import { requiredEnvironment } from "../../../templates/litellm-config.ts";
 

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 
-import { planLocal } from "../../../stacks/local-plan.ts";
+import { planLocal } from "../../../stacks/plan/local-plan.ts";
 import {
   planArguments,
   planRedisVariables,
   planSecretVariables,
   planVariables,
-} from "../../../stacks/proxy-plan.ts";
-import { parseSettings } from "../../../stacks/settings.ts";
+} from "../../../stacks/plan/proxy-plan.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { mockModels, rawConfig } from "../settings/raw-config.ts";
 
 const models = mockModels;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import { type Circumstances, planDeployment, type TraefikPlan } from "../../../stacks/plan.ts";
-import { listContainerNames, listServices } from "../../../stacks/planned-containers.ts";
-import { parseSettings } from "../../../stacks/settings.ts";
+import { type Circumstances, planDeployment, type TraefikPlan } from "../../../stacks/plan/plan.ts";
+import { listContainerNames, listServices } from "../../../stacks/plan/planned-containers.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { imagineCircumstances } from "../../support/circumstances.ts";
 
 const MOCK = { name: "hello", provider: "mock" };

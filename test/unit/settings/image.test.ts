@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { isMoving, parseImage } from "../../../stacks/image.ts";
+import { isMoving, parseImage } from "../../../stacks/settings/image.ts";
 
 const digest = `sha256:${"0".repeat(64)}`;
 

@@ -1,7 +1,11 @@
 import { describe, expect, test } from "vitest";
 
-import { checkIncludes, listIncludedFiles, listModelNames } from "../../../stacks/includes.ts";
-import { parseSettings, SettingsError } from "../../../stacks/settings.ts";
+import {
+  checkIncludes,
+  listIncludedFiles,
+  listModelNames,
+} from "../../../stacks/settings/includes.ts";
+import { parseSettings, SettingsError } from "../../../stacks/settings/settings.ts";
 import { mockModels, rawConfig, refusal } from "./raw-config.ts";
 
 const models = mockModels;

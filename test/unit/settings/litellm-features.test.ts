@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 
-import { keysOf } from "../../../stacks/litellm-keys.ts";
-import { routingStrategies } from "../../../stacks/router-settings.ts";
-import { parseSettings } from "../../../stacks/settings.ts";
-import { listWarnings } from "../../../stacks/warnings.ts";
+import { keysOf } from "../../../stacks/settings/litellm-keys.ts";
+import { routingStrategies } from "../../../stacks/settings/router-settings.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
+import { listWarnings } from "../../../stacks/settings/warnings.ts";
 import { mockModels, rawConfig, refusal } from "./raw-config.ts";
 
 const models = mockModels;

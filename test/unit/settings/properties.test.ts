@@ -1,10 +1,10 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { checkIncludes } from "../../../stacks/includes.ts";
-import { parseSettings, type RawConfig, SettingsError } from "../../../stacks/settings.ts";
+import { checkIncludes } from "../../../stacks/settings/includes.ts";
+import { parseSettings, type RawConfig, SettingsError } from "../../../stacks/settings/settings.ts";
 import { renderLitellmConfig, requiredEnvironment } from "../../../templates/litellm-config.ts";
-import { environmentVariableOf } from "../../../stacks/secret-names.ts";
+import { environmentVariableOf } from "../../../stacks/settings/secret-names.ts";
 import { rawConfig } from "./raw-config.ts";
 
 const keys = [

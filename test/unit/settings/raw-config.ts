@@ -1,4 +1,4 @@
-import { parseSettings, type RawConfig, SettingsError } from "../../../stacks/settings.ts";
+import { parseSettings, type RawConfig, SettingsError } from "../../../stacks/settings/settings.ts";
 
 /** A configuration as Pulumi stores it: objects and lists as JSON, everything else as text. */
 export function rawConfig(

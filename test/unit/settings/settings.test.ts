@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { parseSettings } from "../../../stacks/settings.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { mockModels, rawConfig, refusal } from "./raw-config.ts";
 
 const models = mockModels;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { parseSettings } from "../../../stacks/settings.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { mockModels as models, rawConfig, refusal } from "./raw-config.ts";
 
 const topology = "single-host";

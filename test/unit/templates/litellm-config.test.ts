@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 
-import { parseSettings } from "../../../stacks/settings.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { renderLitellmConfig, requiredEnvironment } from "../../../templates/litellm-config.ts";
 import { mockModels, rawConfig } from "../settings/raw-config.ts";
 

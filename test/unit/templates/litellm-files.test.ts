@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 
-import { keysOf, type Section } from "../../../stacks/litellm-keys.ts";
-import { parseSettings } from "../../../stacks/settings.ts";
+import { keysOf, type Section } from "../../../stacks/settings/litellm-keys.ts";
+import { parseSettings } from "../../../stacks/settings/settings.ts";
 import { requiredEnvironment } from "../../../templates/litellm-config.ts";
 import { listLitellmSources, renderLitellmFiles } from "../../../templates/litellm-files.ts";
 import { mockModels, rawConfig } from "../settings/raw-config.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 
-import { apiPathPattern } from "../../../stacks/api-paths.ts";
+import { apiPathPattern } from "../../../stacks/plan/api-paths.ts";
 import { renderTraefikRoutes } from "../../../templates/traefik-routes.ts";
 import { greaterThan, type RoutingInput } from "../../../templates/traefik-routing.ts";
 import { stringifyTraefik } from "../../../templates/traefik-yaml.ts";

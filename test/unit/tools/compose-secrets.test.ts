@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import type { SingleHostPlan } from "../../../stacks/plan.ts";
+import type { SingleHostPlan } from "../../../stacks/plan/plan.ts";
 import { renderComposeProject } from "../../../templates/docker-compose.ts";
 import { chooseSecrets, type SecretSources } from "../../../tools/compose/secret-values.ts";
 import { composePlans, planContainers } from "../../support/compose-plans.ts";

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "vitest";
 
-import { type CheckedDeployment, type CheckedEdge, planChecks } from "../../../stacks/checks.ts";
+import {
+  type CheckedDeployment,
+  type CheckedEdge,
+  planChecks,
+} from "../../../stacks/plan/checks.ts";
 
 const DEPLOYMENT: CheckedDeployment = {
   database: "unreachable",

@@ -16,7 +16,7 @@ import {
   runCheck,
   runChecks,
 } from "../../../components/verification/run-check.ts";
-import type { Check } from "../../../stacks/checks.ts";
+import type { Check } from "../../../stacks/plan/checks.ts";
 
 const HOST = "litellm.example.com";
 const MASTER_KEY = "sk-master-key-of-this-test";

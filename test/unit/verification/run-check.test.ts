@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 
 import { formatResults } from "../../../components/verification/results-table.ts";
 import { runCheck } from "../../../components/verification/run-check.ts";
-import type { Check } from "../../../stacks/checks.ts";
+import type { Check } from "../../../stacks/plan/checks.ts";
 
 const MASTER_KEY = "sk-master-key-of-this-test";
 

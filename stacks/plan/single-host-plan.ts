@@ -1,8 +1,8 @@
 import { planConnections } from "./connection-budget.ts";
 import { planContainersBase, planDockerHost, planLabels, planPrefix } from "./containers-plan.ts";
-import type { SingleHostDeploymentSettings } from "./deployment-settings.ts";
+import type { SingleHostDeploymentSettings } from "../settings/deployment-settings.ts";
 import { planDockerDatabase } from "./docker-database-plan.ts";
-import { formatHost } from "./hosts.ts";
+import { formatHost } from "../hosts.ts";
 import type { Circumstances, SingleHostPlan } from "./plan.ts";
 import { applyProfile } from "./profile.ts";
 import {
@@ -13,7 +13,7 @@ import {
   renderMigrationFiles,
   renderProxyFiles,
 } from "./proxy-containers-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 export function planSingleHost(
   given: Settings,

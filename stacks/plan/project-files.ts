@@ -1,8 +1,8 @@
-import { listLitellmSources } from "../templates/litellm-files.ts";
-import { listEdgeFiles } from "./edge-settings.ts";
-import { listIncludedFiles } from "./includes.ts";
+import { listLitellmSources } from "../../templates/litellm-files.ts";
+import { listEdgeFiles } from "../settings/edge-settings.ts";
+import { listIncludedFiles } from "../settings/includes.ts";
 import { listProxyFiles } from "./proxy-containers-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** A file whose text the plan needs, relative to the project's folder. */
 export interface RequiredFile {

@@ -3,7 +3,7 @@ import { CONFIGURATION_FOLDER } from "./configuration-folder.ts";
 import { planOverlappingConnections } from "./connection-budget.ts";
 import type { ContainerPlan } from "./container-plan.ts";
 import { planContainersBase, planDockerHost, planLabels, planPrefix } from "./containers-plan.ts";
-import type { TraefikDeploymentSettings } from "./deployment-settings.ts";
+import type { TraefikDeploymentSettings } from "../settings/deployment-settings.ts";
 import { planDockerDatabase } from "./docker-database-plan.ts";
 import { type EdgePlan, planEdge } from "./edge-plan.ts";
 import { GENERATION_LABEL, nameGeneration } from "./generation.ts";
@@ -27,7 +27,7 @@ import {
 } from "./proxy-containers-plan.ts";
 import { findMock } from "./proxy-plan.ts";
 import { planRedis } from "./redis-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** From readiness on: a proxy that cannot be used by then will not be. */
 const ADMISSION_DEADLINE_SECONDS = 120;

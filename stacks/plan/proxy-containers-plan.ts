@@ -1,8 +1,8 @@
-import { CONFIG_FILE, renderLitellmFiles } from "../templates/litellm-files.ts";
+import { CONFIG_FILE, renderLitellmFiles } from "../../templates/litellm-files.ts";
 import { CERTIFICATE_AUTHORITY_FILE, CONFIGURATION_FOLDER } from "./configuration-folder.ts";
 import type { ContainerPlan } from "./container-plan.ts";
-import type { DockerDeploymentSettings } from "./deployment-settings.ts";
-import { listEdgeSecrets } from "./edge-settings.ts";
+import type { DockerDeploymentSettings } from "../settings/deployment-settings.ts";
+import { listEdgeSecrets } from "../settings/edge-settings.ts";
 import type { Circumstances, ConfigurationVolumePlan } from "./plan.ts";
 import {
   planArguments,
@@ -11,8 +11,8 @@ import {
   planVariables,
 } from "./proxy-plan.ts";
 import { REDIS_PORT } from "./redis-plan.ts";
-import type { Settings } from "./settings.ts";
-import { sha256 } from "./sha256.ts";
+import type { Settings } from "../settings/settings.ts";
+import { sha256 } from "../sha256.ts";
 
 /** Port of the proxy inside its container. */
 export const PROXY_PORT = 4000;

@@ -1,6 +1,6 @@
 import type { CacheSettings } from "./cache-settings.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
-import { DOCKER_HOST_NAME, isLoopback } from "./hosts.ts";
+import { DOCKER_HOST_NAME, isLoopback } from "../hosts.ts";
 import type { Issue } from "./issue.ts";
 import { removeCommand, setCommand } from "./issue.ts";
 import type { RedisSettings } from "./redis-settings.ts";

@@ -2,7 +2,7 @@ import type { Check } from "./checks.ts";
 import type { ContainerPlan } from "./container-plan.ts";
 import type { EdgePlan } from "./edge-plan.ts";
 import { planLocal } from "./local-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 import { planSingleHost } from "./single-host-plan.ts";
 import { planTraefik } from "./traefik-plan.ts";
 

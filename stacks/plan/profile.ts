@@ -1,9 +1,9 @@
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /**
  * Defaults of LiteLLM's guide to production, https://docs.litellm.ai/docs/proxy/prod ("Best Practices for
  * Production"), beside those that every deployment has: LITELLM_MODE=PRODUCTION, JSON logs, the request
- * timeout, `simple` worker counts with recycling (stacks/proxy-plan.ts), one migration before the proxy and
+ * timeout, `simple` worker counts with recycling (stacks/plan/proxy-plan.ts), one migration before the proxy and
  * a salt key. What the user has set wins.
  */
 const production = {

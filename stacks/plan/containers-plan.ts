@@ -1,7 +1,7 @@
 import { type CheckedDeployment, planChecks } from "./checks.ts";
-import type { DockerDeploymentSettings } from "./deployment-settings.ts";
-import { parseImage } from "./image.ts";
-import { listModelNames } from "./includes.ts";
+import type { DockerDeploymentSettings } from "../settings/deployment-settings.ts";
+import { parseImage } from "../settings/image.ts";
+import { listModelNames } from "../settings/includes.ts";
 import type {
   Circumstances,
   ConnectionBudget,
@@ -10,7 +10,7 @@ import type {
   PlanBase,
 } from "./plan.ts";
 import { findMock } from "./proxy-plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** What the names of all that is made on the Docker host begin with. */
 export function planPrefix(

@@ -7,7 +7,7 @@ import type { CallbackSettings } from "./callback-settings.ts";
 import type { DatabaseSettings } from "./database-settings.ts";
 import type { DeploymentSettings } from "./deployment-settings.ts";
 import { checkEdge } from "./edge-consistency.ts";
-import { isLoopback } from "./hosts.ts";
+import { isLoopback } from "../hosts.ts";
 import { isMoving } from "./image.ts";
 import type { Issue, Path } from "./issue.ts";
 import {

@@ -1,6 +1,6 @@
-import { planCallbackVariables } from "./callback-settings.ts";
-import { environmentVariableOf, gatewaySecrets } from "./secret-names.ts";
-import type { Settings } from "./settings.ts";
+import { planCallbackVariables } from "../settings/callback-settings.ts";
+import { environmentVariableOf, gatewaySecrets } from "../settings/secret-names.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** Arguments of the `litellm` command. */
 export function planArguments(options: {

@@ -1,6 +1,6 @@
 import type { ContainerPlan } from "./container-plan.ts";
 import type { RedisContainerPlan } from "./plan.ts";
-import type { ManagedRedisSettings } from "./redis-settings.ts";
+import type { ManagedRedisSettings } from "../settings/redis-settings.ts";
 
 /** Inside the container. */
 export const REDIS_PORT = 6379;

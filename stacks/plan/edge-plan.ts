@@ -2,14 +2,14 @@ import {
   type AcmeInput,
   renderTraefikArguments,
   TRAEFIK_API_URL,
-} from "../templates/traefik-arguments.ts";
-import type { TraefikCredentialsInput } from "../templates/traefik-credentials.ts";
-import { renderTraefikLabels } from "../templates/traefik-labels.ts";
-import { renderTraefikRoutes, TRAEFIK_NAME } from "../templates/traefik-routes.ts";
-import type { RoutingInput } from "../templates/traefik-routing.ts";
+} from "../../templates/traefik-arguments.ts";
+import type { TraefikCredentialsInput } from "../../templates/traefik-credentials.ts";
+import { renderTraefikLabels } from "../../templates/traefik-labels.ts";
+import { renderTraefikRoutes, TRAEFIK_NAME } from "../../templates/traefik-routes.ts";
+import type { RoutingInput } from "../../templates/traefik-routing.ts";
 import { ADMIN_PATHS } from "./api-paths.ts";
 import type { ContainerPlan } from "./container-plan.ts";
-import type { AcmeSettings, EdgeSettings } from "./edge-settings.ts";
+import type { AcmeSettings, EdgeSettings } from "../settings/edge-settings.ts";
 
 /** How the gateway is reached from outside. */
 export type EdgePlan = ManagedEdgePlan | ExistingEdgePlan;

@@ -1,5 +1,5 @@
 import type { RecordedGenerations } from "./plan.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256 } from "../sha256.ts";
 
 /** Label of a proxy's container whose value is its generation. */
 export const GENERATION_LABEL = "litellm-gateway.generation";

@@ -1,4 +1,4 @@
-import { DOCKER_HOST_NAME, isLoopback } from "./hosts.ts";
+import { DOCKER_HOST_NAME, isLoopback } from "../hosts.ts";
 import type { Issue } from "./issue.ts";
 import {
   environmentVariableOf,

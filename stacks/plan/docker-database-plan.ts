@@ -1,9 +1,12 @@
 import { CERTIFICATE_AUTHORITY_FILE, CONFIGURATION_FOLDER } from "./configuration-folder.ts";
 import type { ContainerPlan } from "./container-plan.ts";
-import type { ExternalDatabaseSettings, ManagedDatabaseSettings } from "./database-settings.ts";
-import { DOCKER_HOST_NAME } from "./hosts.ts";
+import type {
+  ExternalDatabaseSettings,
+  ManagedDatabaseSettings,
+} from "../settings/database-settings.ts";
+import { DOCKER_HOST_NAME } from "../hosts.ts";
 import type { DockerDatabasePlan, ExternalDatabasePlan, ManagedDatabasePlan } from "./plan.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "../settings/settings.ts";
 
 /** Inside the container. */
 const POSTGRES_PORT = 5432;

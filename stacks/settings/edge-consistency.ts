@@ -1,4 +1,4 @@
-import { listHosts } from "./edge-plan.ts";
+import { listHosts } from "../plan/edge-plan.ts";
 import type { EdgeSettings } from "./edge-settings.ts";
 import type { Issue, Path } from "./issue.ts";
 import { removeCommand, setCommand, suggest } from "./issue.ts";
