@@ -2,7 +2,7 @@ import { sha256 } from "../stacks/sha256.ts";
 import {
   buildRouting,
   HEALTH_TIMEOUT,
-  READINESS_PATH,
+  LIVENESS_PATH,
   type RoutingInput,
 } from "./traefik-routing.ts";
 import type { TraefikMap, TraefikValue } from "./traefik-yaml.ts";
@@ -75,7 +75,7 @@ function buildHttp(input: TraefikLabelsInput, base: string): TraefikMap {
       [base]: {
         loadbalancer: {
           server: { port: input.port },
-          healthcheck: { path: READINESS_PATH, interval: "1s", timeout: HEALTH_TIMEOUT },
+          healthcheck: { path: LIVENESS_PATH, interval: "1s", timeout: HEALTH_TIMEOUT },
           responseforwarding: { flushinterval: "-1ms" },
         },
       },

@@ -1,7 +1,7 @@
 import {
   buildRouting,
   HEALTH_TIMEOUT,
-  READINESS_PATH,
+  LIVENESS_PATH,
   type Router,
   type RoutingInput,
 } from "./traefik-routing.ts";
@@ -27,7 +27,7 @@ export function renderTraefikRoutes(input: TraefikRoutesInput): string {
         [TRAEFIK_NAME]: {
           loadBalancer: {
             servers: input.servers.map((url) => ({ url })),
-            healthCheck: { path: READINESS_PATH, interval: "5s", timeout: HEALTH_TIMEOUT },
+            healthCheck: { path: LIVENESS_PATH, interval: "5s", timeout: HEALTH_TIMEOUT },
             // At once: a chunk of a stream is not held back.
             responseForwarding: { flushInterval: "-1ms" },
             serversTransport: TRAEFIK_NAME,

@@ -2,8 +2,12 @@ import { apiPathPattern } from "../stacks/plan/api-paths.ts";
 import type { AdminSettings, EdgeSettings } from "../stacks/settings/edge-settings.ts";
 import { formatSeconds, type TraefikMap } from "./traefik-yaml.ts";
 
-/** Where LiteLLM says whether it can take requests. */
-export const READINESS_PATH = "/health/readiness";
+/**
+ * Where LiteLLM says that it runs. Its readiness is for those that nobody uses yet: it fails for a busy
+ * proxy, whose question to the database takes some seconds, and for all of them at once when the database
+ * does; with none left nobody would be served, not even those whose requests need no database.
+ */
+export const LIVENESS_PATH = "/health/liveliness";
 
 /**
  * Until Traefik takes a proxy out that has not said so. A busy one is slow to answer, and the only one

@@ -198,10 +198,12 @@ function listKeptSecrets(deployment: DockerDeploymentSettings): string[] {
 }
 
 /** The image has neither curl nor wget. */
-const ASK_READINESS = `import urllib.request; urllib.request.urlopen("http://127.0.0.1:${PROXY_PORT}/health/readiness", timeout=TIMEOUT)`;
-
 const PATIENT = {
-  probe: ["python3", "-c", ASK_READINESS.replace("TIMEOUT", "4")],
+  probe: [
+    "python3",
+    "-c",
+    `import urllib.request; urllib.request.urlopen("http://127.0.0.1:${PROXY_PORT}/health/readiness", timeout=4)`,
+  ],
   intervalSeconds: 15,
   timeoutSeconds: 5,
   retries: 3,
@@ -210,13 +212,23 @@ const PATIENT = {
 /** In a proxy's container: makes it unhealthy, so that an existing Traefik sends it no more requests. */
 const RETIREMENT_FILE = "/tmp/retired";
 export const RETIRE_COMMAND = ["python3", "-c", `open("${RETIREMENT_FILE}", "w").close()`];
+const READY_FILE = "/tmp/ready";
 
-/** Fails often and soon when told to, and only after a long silence otherwise: a busy proxy is slow. */
+/**
+ * An existing Traefik goes by Docker's word alone. So this fails soon when it is told to; a proxy that was
+ * ready once has but to live: readiness fails for a busy one too, and with none left nobody is served.
+ */
 const RETIRABLE = {
   probe: [
     "python3",
     "-c",
-    `import os, sys; os.path.exists("${RETIREMENT_FILE}") and sys.exit(1); ${ASK_READINESS.replace("TIMEOUT", "14")}`,
+    [
+      "import os, sys, urllib.request",
+      `os.path.exists("${RETIREMENT_FILE}") and sys.exit(1)`,
+      `state = "liveliness" if os.path.exists("${READY_FILE}") else "readiness"`,
+      `urllib.request.urlopen(f"http://127.0.0.1:${PROXY_PORT}/health/{state}", timeout=14)`,
+      `open("${READY_FILE}", "w").close()`,
+    ].join("; "),
   ],
   intervalSeconds: 3,
   timeoutSeconds: 15,

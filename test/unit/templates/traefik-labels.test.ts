@@ -46,7 +46,7 @@ describe("labels for an existing Traefik", () => {
       [`traefik.http.routers.${name}-http.middlewares`]: `${name}-https-only`,
       [`traefik.http.routers.${name}-http.service`]: name,
       [`traefik.http.services.${name}.loadbalancer.server.port`]: "4000",
-      [`traefik.http.services.${name}.loadbalancer.healthcheck.path`]: "/health/readiness",
+      [`traefik.http.services.${name}.loadbalancer.healthcheck.path`]: "/health/liveliness",
       [`traefik.http.services.${name}.loadbalancer.healthcheck.interval`]: "1s",
       [`traefik.http.services.${name}.loadbalancer.healthcheck.timeout`]: "30s",
       [`traefik.http.services.${name}.loadbalancer.responseforwarding.flushinterval`]: "-1ms",

@@ -57,7 +57,7 @@ describe("routes.yaml", () => {
                 - url: "http://one:4000"
                 - url: "http://two:4000"
               healthCheck:
-                path: "/health/readiness"
+                path: "/health/liveliness"
                 interval: "5s"
                 timeout: "30s"
               responseForwarding:
