@@ -64,7 +64,7 @@ export function planContainersBase(
       database:
         database.kind === "none" ? "none" : database.kind === "url" ? "unreachable" : "reachable",
       // Of a server of our own the limit is set, and nobody else uses it.
-      connections: database.kind === "external" ? connections?.total : undefined,
+      connections: database.kind === "external" ? connections?.used : undefined,
       models: listModelNames(settings, files),
       offersUnregistered: settings.allowNonRegisteredModels,
       chatModel: findMock(settings, "chat"),

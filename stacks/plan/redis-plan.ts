@@ -35,7 +35,7 @@ export function planRedis(
       user: "redis",
       entrypoint: ["sh", "-c"],
       command: [
-        `umask 077 && printf '%s\\n' ${lines} "requirepass $REDIS_PASSWORD" > /run/redis/redis.conf && exec redis-server /run/redis/redis.conf`,
+        `umask 077 && printf '%s\\n' ${lines} "requirepass $REDIS_PASSWORD" > /tmp/redis.conf && exec redis-server /tmp/redis.conf`,
       ],
       variables: {},
       secretVariables: { REDIS_PASSWORD: "redisPassword" },
@@ -44,7 +44,7 @@ export function planRedis(
       ports: [],
       volumes: volume === undefined ? [] : [{ volume, folder: DATA_FOLDER, readOnly: false }],
       temporaryFolders: {
-        "/run/redis": 1,
+        // Any other folder in memory is root's alone when the container is started again.
         "/tmp": 1,
         ...(volume === undefined && { [DATA_FOLDER]: 1 }),
       },
