@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { octalMode } from "../octal-mode.ts";
 import type { ResourceDefinition } from "../resource.ts";
 import { engine } from "./engine.ts";
 import { observeFile, removeFile, writeFile } from "./path-in-container.ts";
@@ -12,11 +13,7 @@ const inputs = z.strictObject({
     .regex(/^\/.*[^/]$/, "must be an absolute path of a file")
     .meta({ description: "Absolute path in it, in a folder that exists." }),
   content: z.string().meta({ description: "Text of the file, UTF-8." }),
-  mode: z
-    .string()
-    .regex(/^0[0-7]{3}$/, 'must be an octal mode such as "0640"')
-    .default("0644")
-    .meta({ description: "Permissions, octal." }),
+  mode: octalMode("0644", "0640"),
   owner: z.int().nonnegative().default(0).meta({
     description: "Number of the user, and of the group, that it belongs to.",
   }),

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { posix } from "node:path";
 
 import { formatCommand } from "../../docker-command.ts";
+import { formatMode } from "../octal-mode.ts";
 import { DockerError, runOnEngine, type Engine } from "./engine.ts";
 import { packFile, unpackFile } from "./tar.ts";
 
@@ -40,7 +41,7 @@ export async function observeFile(
   return (
     file && {
       content: file.content.toString("utf8"),
-      mode: `0${file.mode.toString(8).padStart(3, "0")}`,
+      mode: formatMode(file.mode),
       owner: file.owner,
     }
   );

@@ -1,15 +1,12 @@
 import { chmod, mkdir, rm, stat } from "node:fs/promises";
 import { z } from "zod";
 
+import { formatMode, octalMode } from "../octal-mode.ts";
 import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   path: z.string().min(1).meta({ description: "Relative to the project's folder, or absolute." }),
-  mode: z
-    .string()
-    .regex(/^0[0-7]{3}$/, 'must be an octal mode such as "0755"')
-    .default("0755")
-    .meta({ description: "Permissions, octal." }),
+  mode: octalMode("0755", "0755"),
 });
 
 export type DirectoryInputs = z.output<typeof inputs>;
@@ -33,7 +30,7 @@ export const directory = {
     if (!found?.isDirectory()) {
       return undefined;
     }
-    const mode = `0${(found.mode & 0o777).toString(8).padStart(3, "0")}`;
+    const mode = formatMode(found.mode & 0o777);
     return { inputs: { path: id, mode }, outputs: {} };
   },
 

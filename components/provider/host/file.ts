@@ -4,16 +4,13 @@ import { dirname, resolve } from "node:path";
 
 import { z } from "zod";
 
+import { formatMode, octalMode } from "../octal-mode.ts";
 import type { ResourceDefinition } from "../resource.ts";
 
 const inputs = z.strictObject({
   path: z.string().min(1).meta({ description: "Absolute, or relative to the project's folder." }),
   content: z.string().meta({ description: "Text of the file, UTF-8." }),
-  mode: z
-    .string()
-    .regex(/^0[0-7]{3}$/, 'must be an octal mode such as "0640"')
-    .default("0644")
-    .meta({ description: "Permissions, octal." }),
+  mode: octalMode("0644", "0640"),
 });
 
 export type FileInputs = z.output<typeof inputs>;
@@ -69,7 +66,7 @@ async function observe(path: string): Promise<Pick<FileInputs, "content" | "mode
   try {
     const { mode } = await stat(path);
     const content = await readFile(path, "utf8");
-    return { content, mode: `0${(mode & 0o777).toString(8).padStart(3, "0")}` };
+    return { content, mode: formatMode(mode & 0o777) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
       return undefined;
