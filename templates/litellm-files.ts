@@ -1,5 +1,6 @@
 import { listIncludedFiles } from "../stacks/settings/includes.ts";
 import { includedFileOf } from "../stacks/settings/model-files.ts";
+import { requireText } from "../stacks/required-text.ts";
 import type { Settings } from "../stacks/settings/settings.ts";
 import {
   isolatesCache,
@@ -42,10 +43,4 @@ export function renderLitellmFiles(
       [CACHE_ISOLATION_FILE]: requireText(sources, CACHE_ISOLATION_SCRIPT),
     }),
   };
-}
-
-function requireText(sources: Readonly<Record<string, string>>, path: string): string {
-  const text = sources[path];
-  if (text === undefined) throw new Error(`the plan needs the text of ${path}`);
-  return text;
 }

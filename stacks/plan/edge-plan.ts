@@ -7,6 +7,7 @@ import type { TraefikCredentialsInput } from "../../templates/traefik-credential
 import { renderTraefikLabels } from "../../templates/traefik-labels.ts";
 import { renderTraefikRoutes, TRAEFIK_NAME } from "../../templates/traefik-routes.ts";
 import type { RoutingInput } from "../../templates/traefik-routing.ts";
+import { requireText } from "../required-text.ts";
 import { ADMIN_PATHS } from "./api-paths.ts";
 import type { ContainerPlan } from "./container-plan.ts";
 import type { AcmeSettings, EdgeSettings } from "../settings/edge-settings.ts";
@@ -127,14 +128,7 @@ export function planEdge(settings: EdgeSettings, options: EdgeOptions): EdgePlan
     hstsSeconds: settings.hstsSeconds,
     admin: planAdministration(settings),
   };
-  const routing: RoutingInput = {
-    hosts,
-    admin: settings.admin,
-    hstsSeconds: settings.hstsSeconds,
-    maxRequestBodyMegabytes: settings.maxRequestBodyMegabytes,
-    rateLimit: settings.rateLimit,
-    trustedProxies: settings.trustedProxies,
-  };
+  const routing = planRouting(settings);
   switch (traefik.kind) {
     case "managed":
       return { ...base, ...planManaged(settings, traefik, routing, options) };
@@ -143,21 +137,37 @@ export function planEdge(settings: EdgeSettings, options: EdgeOptions): EdgePlan
         ...base,
         kind: "existing",
         issuer: "existing",
-        labels: renderTraefikLabels({
-          routing,
-          prefix: options.prefix,
-          network: options.network,
-          port: options.proxyPort,
-          entryPoint: traefik.entryPoint,
-          httpEntryPoint: traefik.httpEntryPoint,
-          httpsPort: traefik.httpsPort,
-          certificateResolver: traefik.certificateResolver,
-          middlewares: traefik.middlewares,
-        }),
+        labels: planEdgeLabels(settings, options),
       };
     default:
       return traefik satisfies never;
   }
+}
+
+/** Labels of every proxy, whose servers are no part of them; none for a Traefik that goes by files. */
+export function planEdgeLabels(
+  settings: EdgeSettings,
+  { prefix, network, proxyPort }: Pick<EdgeOptions, "prefix" | "network" | "proxyPort">,
+): Readonly<Record<string, string>> {
+  const { traefik } = settings;
+  if (traefik.kind === "managed") return {};
+  return renderTraefikLabels({
+    routing: planRouting(settings),
+    prefix,
+    network,
+    port: proxyPort,
+    entryPoint: traefik.entryPoint,
+    httpEntryPoint: traefik.httpEntryPoint,
+    httpsPort: traefik.httpsPort,
+    certificateResolver: traefik.certificateResolver,
+    middlewares: traefik.middlewares,
+  });
+}
+
+function planRouting(settings: EdgeSettings): RoutingInput {
+  const { admin, hstsSeconds, maxRequestBodyMegabytes, rateLimit, trustedProxies } = settings;
+  const hosts = listHosts(settings);
+  return { hosts, admin, hstsSeconds, maxRequestBodyMegabytes, rateLimit, trustedProxies };
 }
 
 /** The gateway's names; the main one is first. */
@@ -196,7 +206,8 @@ function planManaged(
     issuer: acme === undefined ? certificates.kind : isStaging(acme) ? "acme-staging" : "acme",
     container,
     volumes: container.volumes.map(({ volume }) => volume),
-    files: authority === undefined ? {} : { [AUTHORITY_FILE]: requireFile(options, authority) },
+    files:
+      authority === undefined ? {} : { [AUTHORITY_FILE]: requireText(options.files, authority) },
     credentials: planCredentials(settings, { routing, certificateResolver }, options),
     routes: {
       path: `${DYNAMIC_FOLDER}/routes.yaml`,
@@ -230,7 +241,7 @@ function planCertificate(
   options: EdgeOptions,
 ): CertificatePlan | undefined {
   if (certificates?.kind === "files") {
-    return { kind: "files", chain: requireFile(options, certificates.certificateFile) };
+    return { kind: "files", chain: requireText(options.files, certificates.certificateFile) };
   }
   if (certificates?.kind !== "private") return undefined;
   const { validityDays, renewBeforeDays } = certificates;
@@ -302,10 +313,4 @@ function planAcme(acme: AcmeSettings): AcmeInput {
     directoryUrl: acme.directoryUrl,
     authorityFile: acme.certificateAuthorityFile === undefined ? undefined : AUTHORITY_FILE,
   };
-}
-
-function requireFile({ files }: EdgeOptions, path: string): string {
-  const text = files[path];
-  if (text === undefined) throw new Error(`the plan needs the text of ${path}`);
-  return text;
 }

@@ -1,7 +1,7 @@
 import { listLitellmSources } from "../../templates/litellm-files.ts";
 import { listEdgeFiles } from "../settings/edge-settings.ts";
 import { listIncludedFiles } from "../settings/includes.ts";
-import { listProxyFiles } from "./proxy-containers-plan.ts";
+import { authorityFileOf, listProxyFiles } from "./proxy-containers-plan.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** A file whose text the plan needs, relative to the project's folder. */
@@ -13,9 +13,9 @@ export interface RequiredFile {
 
 /** Files whose texts the plan needs. */
 export function listRequiredFiles(settings: Settings): RequiredFile[] {
-  const { database, deployment } = settings;
-  const authorityFile =
-    database.kind === "external" ? database.certificateAuthorityFile : undefined;
+  const { deployment } = settings;
+  const authorityFile = authorityFileOf(settings);
+  const included = listIncludedFiles(settings);
   return [
     ...(deployment.topology === "local" ? [] : listProxyFiles(settings)).map((path) => ({
       path,
@@ -27,7 +27,7 @@ export function listRequiredFiles(settings: Settings): RequiredFile[] {
     })),
     ...listLitellmSources(settings).map((path) => ({
       path,
-      setting: listIncludedFiles(settings).includes(path) ? "includes" : undefined,
+      setting: included.includes(path) ? "includes" : undefined,
     })),
   ];
 }

@@ -12,6 +12,7 @@ import {
 } from "./proxy-plan.ts";
 import { REDIS_PORT } from "./redis-plan.ts";
 import type { Settings } from "../settings/settings.ts";
+import { requireText } from "../required-text.ts";
 import { sha256 } from "../sha256.ts";
 
 /** Port of the proxy inside its container. */
@@ -35,7 +36,8 @@ export function listProxyFiles(settings: Settings): string[] {
   ];
 }
 
-function authorityFileOf({ database }: Settings): string | undefined {
+/** Certificate authority of an external database server, relative to the project's folder. */
+export function authorityFileOf({ database }: Settings): string | undefined {
   return database.kind === "external" ? database.certificateAuthorityFile : undefined;
 }
 
@@ -46,7 +48,7 @@ export function renderProxyFiles(
 ): Record<string, string> {
   return {
     ...renderLitellmFiles(settings, files),
-    "sitecustomize.py": requireFile(files, START_SCRIPT),
+    "sitecustomize.py": requireText(files, START_SCRIPT),
     ...renderAuthority(settings, files),
   };
 }
@@ -58,7 +60,7 @@ export function renderMigrationFiles(
 ): Record<string, string> {
   if (settings.database.kind === "none") return {};
   return {
-    [MIGRATION_FILE]: requireFile(files, MIGRATION_SCRIPT),
+    [MIGRATION_FILE]: requireText(files, MIGRATION_SCRIPT),
     ...renderAuthority(settings, files),
   };
 }
@@ -68,7 +70,7 @@ function renderAuthority(
   files: Circumstances["files"],
 ): Record<string, string> {
   const path = authorityFileOf(settings);
-  return path === undefined ? {} : { [CERTIFICATE_AUTHORITY_FILE]: requireFile(files, path) };
+  return path === undefined ? {} : { [CERTIFICATE_AUTHORITY_FILE]: requireText(files, path) };
 }
 
 /** @param image of LiteLLM: the one that the host of the stack has anyway */
@@ -78,13 +80,6 @@ export function planConfiguration(
   files: Readonly<Record<string, string>>,
 ): ConfigurationVolumePlan {
   return { volume, container: volume, image, folder: CONFIGURATION_FOLDER, files };
-}
-
-/** @throws Error for a text that {@link listProxyFiles} has not asked for */
-export function requireFile(files: Readonly<Record<string, string>>, path: string): string {
-  const text = files[path];
-  if (text === undefined) throw new Error(`the plan needs the text of ${path}`);
-  return text;
 }
 
 /** What all containers of LiteLLM have. */

@@ -5,7 +5,7 @@ import type { ContainerPlan } from "./container-plan.ts";
 import { planContainersBase, planDockerHost, planLabels, planPrefix } from "./containers-plan.ts";
 import type { TraefikDeploymentSettings } from "../settings/deployment-settings.ts";
 import { planDockerDatabase } from "./docker-database-plan.ts";
-import { type EdgePlan, planEdge } from "./edge-plan.ts";
+import { type EdgePlan, planEdge, planEdgeLabels } from "./edge-plan.ts";
 import { GENERATION_LABEL, nameGeneration } from "./generation.ts";
 import type {
   Circumstances,
@@ -23,10 +23,10 @@ import {
   PROXY_PORT,
   renderMigrationFiles,
   renderProxyFiles,
-  requireFile,
 } from "./proxy-containers-plan.ts";
 import { findMock } from "./proxy-plan.ts";
 import { planRedis } from "./redis-plan.ts";
+import { requireText } from "../required-text.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** From readiness on: a proxy that cannot be used by then will not be. */
@@ -68,8 +68,7 @@ export function planTraefik(
     prefix,
     networks,
     redis,
-    // The servers are no part of them.
-    labels: readProxyLabels(planEdge(deployment, { ...edgeOptions, servers: [] })),
+    labels: planEdgeLabels(deployment, edgeOptions),
   });
   const edge = planEdge(deployment, {
     ...edgeOptions,
@@ -155,10 +154,6 @@ function nameLogin(
   return `${database.role.slice(0, LONGEST_NAME - suffix.length - 1)}_${suffix}`;
 }
 
-function readProxyLabels(edge: TraefikPlan["edge"]): Readonly<Record<string, string>> {
-  return edge.kind === "existing" ? edge.labels : {};
-}
-
 function planProxies(
   settings: Settings,
   deployment: TraefikDeploymentSettings,
@@ -178,11 +173,13 @@ function planProxies(
     attach(networks.internal, "litellm"),
     { name: networks.web.name, alias: undefined },
   ];
+  const texts = {
+    ...renderProxyFiles(settings, circumstances),
+    "admit-proxy.py": requireText(files, ADMISSION_SCRIPT),
+  };
   const plan = (generation: string): Pick<ProxyGenerationPlan, "configuration" | "containers"> => {
-    const configuration = planConfiguration(`${prefix}-configuration-${generation}`, image, {
-      ...renderProxyFiles(settings, circumstances),
-      "admit-proxy.py": requireFile(files, ADMISSION_SCRIPT),
-    });
+    const volume = `${prefix}-configuration-${generation}`;
+    const configuration = planConfiguration(volume, image, texts);
     const container = planProxyContainer(settings, deployment, configuration, {
       name: `${prefix}-proxy-${generation}`,
       networks: attached,
