@@ -2,27 +2,19 @@ import type { ContainerPlan } from "../../stacks/plan/container-plan.ts";
 import type { ContainersPlan } from "../../stacks/plan/plan.ts";
 import { listServices } from "../../stacks/plan/planned-containers.ts";
 import { runDocker } from "../docker-command.ts";
+import type { InspectedContainer } from "../provider/docker/containers.ts";
 import { quoteLog } from "../quoted-log.ts";
 import { explainLog } from "./diagnosis.ts";
 
-/** What `docker container inspect` tells. */
-interface InspectedContainer {
-  readonly RestartCount: number;
-  readonly State: {
-    readonly Status:
-      "created" | "running" | "paused" | "restarting" | "removing" | "exited" | "dead";
-    readonly ExitCode: number;
-    readonly OOMKilled: boolean;
-    readonly Health?: { readonly Status: string };
-  };
-  readonly Config: { readonly Env: readonly string[] | null };
+/** With what the faults are found by beside. */
+interface ConnectedContainer extends InspectedContainer {
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> };
 }
 
 /** A container that is to keep running, and what Docker says of it; undefined where it is not there. */
 export interface ObservedContainer {
   readonly plan: ContainerPlan;
-  readonly inspected: InspectedContainer | undefined;
+  readonly inspected: ConnectedContainer | undefined;
 }
 
 /** What is wrong with a container. */
@@ -42,7 +34,7 @@ export async function observeContainers(stack: ContainersPlan): Promise<Observed
     listServices(stack).map(async (plan): Promise<ObservedContainer[]> => {
       try {
         const { stdout } = await runDocker(stack.docker, ["container", "inspect", plan.name]);
-        const [inspected] = JSON.parse(stdout) as InspectedContainer[];
+        const [inspected] = JSON.parse(stdout) as ConnectedContainer[];
         return [{ plan, inspected }];
       } catch (error) {
         const { stderr = "" } = error as { stderr?: string };
