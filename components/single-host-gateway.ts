@@ -1,12 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import type { SingleHostPlan } from "../stacks/plan/plan.ts";
-import { listNetworks } from "../stacks/plan/planned-containers.ts";
-import { createContainerDatabase } from "./container-database.ts";
-import { DockerHost } from "./docker-host.ts";
+import { createContainerServices } from "./container-services.ts";
 import type { Gateway, GatewayArgs } from "./gateway.ts";
 import { ProxyContainer } from "./proxy-container.ts";
-import { GatewaySecrets } from "./secrets.ts";
 
 /** A gateway of containers on one Docker host. */
 export class SingleHostGateway extends pulumi.ComponentResource implements Gateway {
@@ -25,39 +22,10 @@ export class SingleHostGateway extends pulumi.ComponentResource implements Gatew
   ) {
     super("litellm:index:Gateway", name, {}, opts);
     const { plan } = args;
-    const secrets = new GatewaySecrets(
-      `${name}-secrets`,
-      { given: args.secrets, protect: plan.protect },
-      { parent: this },
-    );
-    const host = new DockerHost(
-      `${name}-docker`,
-      {
-        plan,
-        networks: listNetworks(plan),
-        secrets: args.secrets,
-      },
-      { parent: this },
-    );
-    const database = createContainerDatabase(`${name}-database`, {
-      plan,
-      host,
-      secrets,
-      given: args.secrets,
-      parent: this,
-    });
+    const { secrets, host, databaseUrl, proxySecrets } = createContainerServices(name, args, this);
     const proxy = new ProxyContainer(
       `${name}-proxy`,
-      {
-        plan,
-        host,
-        migrationAttempt: args.migrationAttempt,
-        secrets: {
-          ...args.secrets,
-          ...secrets.forProxy,
-          ...(database.proxyUrl !== undefined && { databaseUrl: database.proxyUrl }),
-        },
-      },
+      { plan, host, migrationAttempt: args.migrationAttempt, secrets: proxySecrets },
       { parent: this },
     );
 
@@ -65,7 +33,7 @@ export class SingleHostGateway extends pulumi.ComponentResource implements Gatew
     this.masterKey = secrets.masterKey;
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
-    this.databaseUrl = database.url;
+    this.databaseUrl = databaseUrl;
     this.registerOutputs({ url: this.url });
   }
 }

@@ -2,17 +2,15 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { GENERATION_LABEL } from "../stacks/plan/generation.ts";
 import type { TraefikPlan } from "../stacks/plan/plan.ts";
-import { listNetworks } from "../stacks/plan/planned-containers.ts";
 import { RETIRE_COMMAND } from "../stacks/plan/proxy-containers-plan.ts";
 import { writeConfiguration } from "./configuration-volume.ts";
-import { createContainerDatabase } from "./container-database.ts";
-import { DockerHost } from "./docker-host.ts";
+import { createContainerServices } from "./container-services.ts";
+import type { DockerHost } from "./docker-host.ts";
 import type { Gateway, GatewayArgs } from "./gateway.ts";
 import { migrateDatabase } from "./migration.ts";
 import { ProxyGeneration } from "./proxy-generation.ts";
 import { runRedis } from "./redis-container.ts";
 import { Rollout } from "./resources.ts";
-import { GatewaySecrets } from "./secrets.ts";
 import { Traefik } from "./traefik.ts";
 
 /** From Docker's verdict on a proxy until an existing Traefik has acted on it, in seconds. */
@@ -35,20 +33,7 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
   ) {
     super("litellm:index:Gateway", name, {}, opts);
     const { plan } = args;
-    const secrets = new GatewaySecrets(
-      `${name}-secrets`,
-      { given: args.secrets, protect: plan.protect, hasRedis: plan.redis !== undefined },
-      { parent: this },
-    );
-    const host = new DockerHost(
-      `${name}-docker`,
-      {
-        plan,
-        networks: listNetworks(plan),
-        secrets: args.secrets,
-      },
-      { parent: this },
-    );
+    const { secrets, host, databaseUrl, proxySecrets } = createContainerServices(name, args, this);
     const traefik =
       plan.edge.kind === "managed"
         ? new Traefik(
@@ -66,18 +51,6 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
             redisPassword: secrets.redisPassword,
             parent: this,
           });
-    const database = createContainerDatabase(`${name}-database`, {
-      plan,
-      host,
-      secrets,
-      given: args.secrets,
-      parent: this,
-    });
-    const proxySecrets = {
-      ...args.secrets,
-      ...secrets.forProxy,
-      ...(database.proxyUrl !== undefined && { databaseUrl: database.proxyUrl }),
-    };
     const { proxies } = plan;
     const generation = new ProxyGeneration(
       `${name}-proxy-${proxies.generation}`,
@@ -121,7 +94,7 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
     this.masterKey = secrets.masterKey;
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
-    this.databaseUrl = database.url;
+    this.databaseUrl = databaseUrl;
     this.certificateAuthority = traefik?.certificateAuthority;
     this.registerOutputs({ url: this.url });
   }
