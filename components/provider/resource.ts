@@ -51,6 +51,11 @@ export interface ResourceDefinition<
    * gone. Pulumi's own `refreshBeforeUpdate` would start the plugin a second time, each time.
    */
   readonly observeBeforeUpdate?: boolean;
+  /**
+   * Inputs that say where the resource is, such as the connection to its machine. It is looked for
+   * where the program says that it is now: at the address in the state there may be nobody any more.
+   */
+  readonly locatedBy?: readonly (keyof Inputs & string)[];
   /** Checks that need more than the schema, such as a value that must never change. */
   check?(inputs: Inputs, previous: Inputs | undefined): CheckFailure[] | Promise<CheckFailure[]>;
   create(context: OperationContext, inputs: Inputs): Promise<{ id: string; outputs: Outputs }>;

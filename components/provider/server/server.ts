@@ -18,7 +18,16 @@ import {
   type ResourceDefinition,
 } from "../resource.ts";
 import { isUnknownAt, parseKnown, validate } from "./validation.ts";
-import { conceal, decode, encode, listSecrets, markSecret, reveal, UNKNOWN } from "./wire.ts";
+import {
+  conceal,
+  containsUnknown,
+  decode,
+  encode,
+  listSecrets,
+  markSecret,
+  reveal,
+  UNKNOWN,
+} from "./wire.ts";
 
 /** Pulumi's own limit; a rendered file may well pass the 4 MiB of gRPC. */
 const MESSAGE_BYTES = 400 << 20;
@@ -182,16 +191,10 @@ class Provider {
       inputs: this.#receive(request.getOldInputs()).plain,
       outputs: this.#receive(request.getOlds()).plain,
     };
-    const observed =
-      definition.observeBeforeUpdate === true && this.#options.isTargetAbsent !== true
-        ? await definition.read(this.#openContext(request.getUrn()), request.getId(), {
-            inputs: parseState(definition, recorded.inputs),
-            outputs: recorded.outputs,
-          })
-        : recorded;
+    const inputs = this.#receive(request.getNews()).plain;
     const changes = planChanges(
       definition,
-      { recorded, observed, inputs: this.#receive(request.getNews()).plain },
+      { recorded, observed: await this.#observe(definition, request, recorded, inputs), inputs },
       request.getIgnorechangesList(),
     );
     const replaces = changes.filter((change) => change.replaces).map(topLevelProperty);
@@ -203,6 +206,31 @@ class Provider {
       response.getDetaileddiffMap().set(formatPath(change.path), describeChange(change));
     }
     return response;
+  }
+
+  /** What is there before an update; what is recorded where that is not to be, or cannot be, looked at. */
+  async #observe(
+    definition: ResourceDefinition,
+    request: pb.DiffRequest,
+    recorded: { readonly inputs: Properties; readonly outputs: Properties },
+    inputs: Properties,
+  ): Promise<{ inputs: Properties; outputs: Properties } | undefined> {
+    if (definition.observeBeforeUpdate !== true || this.#options.isTargetAbsent === true) {
+      return recorded;
+    }
+    const location = pick(inputs, definition.locatedBy ?? []);
+    if (containsUnknown(location)) return recorded;
+    const found = await definition.read(this.#openContext(request.getUrn()), request.getId(), {
+      inputs: parseState(definition, { ...recorded.inputs, ...location }),
+      outputs: recorded.outputs,
+    });
+    return (
+      found && {
+        // Where it was looked for is no drift.
+        inputs: { ...found.inputs, ...pick(recorded.inputs, definition.locatedBy ?? []) },
+        outputs: found.outputs,
+      }
+    );
   }
 
   async #create(request: pb.CreateRequest): Promise<pb.CreateResponse> {
@@ -416,6 +444,10 @@ function setUnknown(names: readonly string[]): Properties {
 
 function omit(properties: Properties, names: readonly string[]): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !names.includes(name)));
+}
+
+function pick(properties: Properties, names: readonly string[]): Properties {
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => names.includes(name)));
 }
 
 const topLevelProperty = ({ path }: Pick<PlannedChange, "path">): string => String(path[0]);
