@@ -12,6 +12,10 @@ const RELEASE = "trixie";
 
 /** What Debian's essential packages lack, by name of the base. */
 const PACKAGES = {
+  machine: [
+    ...["systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "apt", "ca-certificates"],
+    ...["debian-archive-keyring", "iproute2", "passwd", "procps", "python3"],
+  ],
   postgres: ["libpq5", "libreadline8t64", "locales", "passwd", "tzdata", "xz-utils", "zstd"],
   python: ["ca-certificates", "libstdc++6", "python3", "python3-venv", "tzdata"],
 } as const;

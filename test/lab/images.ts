@@ -4,6 +4,7 @@ import { ensureBuilt, type Recipe } from "./build.ts";
 import { isDebianRoot } from "./debian.ts";
 import { docker, IMAGE_LABEL, readImageLabel, STAND_IN_LABEL } from "./docker.ts";
 import { litellmImage } from "./litellm-image.ts";
+import { machineImage } from "./machine-image.ts";
 import { nodeImage } from "./node-image.ts";
 import { pebbleImage } from "./pebble-image.ts";
 import { postgresImages } from "./postgres-image.ts";
@@ -32,6 +33,7 @@ const PATIENCE_MILLISECONDS = 2000;
 export async function ensureImages(log: (line: string) => void): Promise<void> {
   await Promise.all(OFFICIAL.map((recipe) => ensureOfficial(recipe, log)));
   await ensureBuilt(upstreamImage, log);
+  if (isDebianRoot()) await ensureBuilt(machineImage, log);
   // What was built before under the same names.
   await docker(["image", "prune", "--force", `--filter=label=${IMAGE_LABEL}`]);
 }
