@@ -70,6 +70,9 @@ def run_prisma(argv, *, timeout, env, **pipes):
         raise subprocess.CalledProcessError(
             1, argv[:3], "", "this database was not made by LiteLLM's migrations: take it over by hand first"
         )
+    if list(argv[1:]) == ["--version"]:
+        # Prepares Prisma's command line, which starts Node and loads the client: for nothing here.
+        return subprocess.CompletedProcess(argv, 0, "", "")
     if method is None:
         return run_command_line(argv, timeout=timeout, env=env, **pipes)
     engine = subprocess.Popen(

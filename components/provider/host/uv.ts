@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { CommandError, runCommand } from "./command.ts";
 
 /** Installed when there is no usable uv. */
-const PINNED_VERSION = "0.13.8";
+export const PINNED_VERSION = "0.13.8";
 /** Knows everything used here from this version on. */
 const OLDEST_VERSION = [0, 5] as const;
 
