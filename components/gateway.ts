@@ -2,6 +2,7 @@ import type * as pulumi from "@pulumi/pulumi";
 
 import type { Secrets } from "../stacks/config.ts";
 import type { Plan } from "../stacks/plan/plan.ts";
+import type { MachineConnection } from "./machine.ts";
 
 export interface GatewayArgs<P extends Plan = Plan> {
   readonly plan: P;
@@ -25,6 +26,15 @@ export interface Gateway extends pulumi.ComponentResource {
   readonly prismaEngine: pulumi.Output<string> | undefined;
   /** Of a private certificate authority that clients must trust, PEM. */
   readonly certificateAuthority: pulumi.Output<string> | undefined;
+  /** The machines that it runs on, where they are reached by SSH. */
+  readonly machines?: Machines;
+  /** API keys that are settings, by alias. */
+  readonly staticKeys?: pulumi.Output<Readonly<Record<string, string>>> | undefined;
+}
+
+export interface Machines {
+  readonly gateway: MachineConnection;
+  readonly database?: MachineConnection;
 }
 
 /** Registers what the plan describes. Only the code of its topology is loaded. */
@@ -42,6 +52,10 @@ export async function createGateway(name: string, args: GatewayArgs): Promise<Ga
     case "traefik": {
       const { TraefikGateway } = await import("./traefik-gateway.ts");
       return new TraefikGateway(name, { plan, ...rest });
+    }
+    case "two-vm": {
+      const { TwoVmGateway } = await import("./two-vm-gateway.ts");
+      return new TwoVmGateway(name, { plan, ...rest });
     }
     default:
       return plan satisfies never;

@@ -22,7 +22,7 @@ import type { certificate } from "./provider/tls/certificate.ts";
 type DeepInput<T> = pulumi.Input<{ [Key in keyof T]: DeepInput<T[Key]> }>;
 
 /** What a program gives for a definition's inputs: those with a default may be left out. */
-type Args<Definition extends { readonly inputs: z.ZodType }> = {
+export type Args<Definition extends { readonly inputs: z.ZodType }> = {
   readonly [Key in keyof z.input<Definition["inputs"]>]: DeepInput<
     z.input<Definition["inputs"]>[Key]
   >;

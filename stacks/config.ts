@@ -33,7 +33,7 @@ export async function loadConfig(): Promise<Config> {
     settings,
     secrets: wrapSecrets(values),
     fingerprints:
-      settings.deployment.topology === "traefik"
+      settings.deployment.topology === "traefik" || settings.deployment.topology === "two-vm"
         ? await fingerprintSecrets(values, `${pulumi.getProject()}/${pulumi.getStack()}`)
         : {},
   };

@@ -49,6 +49,9 @@ export default async (): Promise<StackOutputs> => {
     },
     logs: plan.logs,
     versions: { ...plan.versions, ...(prismaEngine !== undefined && { prismaEngine }) },
+    ...(gateway.machines !== undefined && { machines: pulumi.secret(gateway.machines) }),
+    ...(gateway.staticKeys !== undefined && { staticKeys: gateway.staticKeys }),
+    ...(plan.topology === "two-vm" && { operations: plan.operations }),
     checks: plan.checks,
     verified: verify(plan, {
       proxyUrl: gateway.url,
@@ -56,6 +59,11 @@ export default async (): Promise<StackOutputs> => {
       databaseUrl,
       connectAddress,
       certificateAuthority,
+      ...(plan.topology === "two-vm" && {
+        operations: plan.operations,
+        machines: gateway.machines,
+        staticKeys: gateway.staticKeys,
+      }),
     }),
   };
 };

@@ -1,6 +1,8 @@
 import type { Input } from "@pulumi/pulumi";
 
+import type { Connection } from "../components/provider/ssh/connection.ts";
 import type { Check } from "./plan/checks.ts";
+import type { OperationsPlan } from "./plan/operations.ts";
 
 /** What a stack tells: the contract with scripts, CI and other stacks. */
 export interface StackOutputs {
@@ -32,6 +34,12 @@ export interface StackOutputs {
     readonly LITELLM_PROXY_URL: Input<string>;
     readonly LITELLM_PROXY_API_KEY: Input<string>;
   };
+  /** Secret, for a sudo password may be in it: how the machines are reached, for `npm run status` and its like. */
+  readonly machines?: Input<{ readonly gateway: Connection; readonly database?: Connection }>;
+  /** Secret: API keys that are settings, by alias. */
+  readonly staticKeys?: Input<Readonly<Record<string, string>>>;
+  /** What `npm run status` and its like need to know. */
+  readonly operations?: OperationsPlan;
   /** Where each process logs: a file relative to the project's folder, or the command that shows it. */
   readonly logs: Readonly<Record<string, string>>;
   /** What runs. */

@@ -1,6 +1,7 @@
 import { Document, isScalar, Scalar, type ScalarTag, visit } from "yaml";
 
 import { callbackNeeds, type CallbackSettings } from "../stacks/settings/callback-settings.ts";
+import { hasRequestLog, usesPrisma } from "../stacks/settings/database-settings.ts";
 import { referencedVariables } from "../stacks/settings/litellm-keys.ts";
 import { includedFileOf, modelFileOf } from "../stacks/settings/model-files.ts";
 import { litellmPrefix, type ModelDefinition } from "../stacks/settings/models.ts";
@@ -38,6 +39,10 @@ type Json = Readonly<Record<string, unknown>>;
 /** LiteLLM's name of the callback in `cache_isolation.py`, which lies beside the config file. */
 const CACHE_ISOLATION = "cache_isolation.cache_isolation";
 
+/** The request log's callback and the check of its static keys: the package in `templates/request-log`. */
+const REQUEST_LOG = "litellm_request_log.callback.request_log";
+const STATIC_KEYS = "litellm_request_log.authentication.authenticate";
+
 /** How long a request waits for Redis at most, in seconds; LiteLLM's own 5 are felt when Redis hangs. */
 const REDIS_TIMEOUTS = { socket_connect_timeout: 1, socket_timeout: 1 };
 
@@ -47,6 +52,23 @@ const REDIS_TIMEOUTS = { socket_connect_timeout: 1, socket_timeout: 1 };
  */
 export function renderLitellmConfig(input: LitellmConfigInput): string {
   return stringify(buildConfig(input));
+}
+
+/**
+ * What of the config a running service does not read anew when it starts further workers; equal texts
+ * need no restart. Seen in LiteLLM 1.106.2: the process that starts the workers reads these itself.
+ */
+export function describeStartSettings(input: LitellmConfigInput): string {
+  const { general_settings, litellm_settings } = buildConfig(input) as {
+    readonly general_settings: Json;
+    readonly litellm_settings: Json;
+  };
+  const { callbacks } = litellm_settings;
+  return JSON.stringify({
+    general_settings,
+    json_logs: litellm_settings["json_logs"],
+    counts: Array.isArray(callbacks) && callbacks.includes("prometheus"),
+  });
 }
 
 /** Texts of the files with models that the config file includes, by their paths beside it. */
@@ -115,13 +137,20 @@ function buildConfig(input: LitellmConfigInput): Json {
         ...input.litellmSettings,
         ...buildCache(input),
         ...buildCallbacks(input),
+        // Without it neither the models of a static key are enforced, nor its end.
+        ...(hasRequestLog(input.database) && { enable_post_custom_auth_checks: true }),
       }),
     },
     general_settings: {
       master_key: environmentReference("LITELLM_MASTER_KEY"),
-      ...("connectionLimit" in input.database && {
-        database_connection_pool_limit: input.database.connectionLimit,
+      ...(hasRequestLog(input.database) && {
+        custom_auth: STATIC_KEYS,
+        custom_auth_run_common_checks: true,
       }),
+      ...(usesPrisma(input.database) &&
+        "connectionLimit" in input.database && {
+          database_connection_pool_limit: input.database.connectionLimit,
+        }),
       // Models stored in the database would be a second truth beside the settings.
       store_model_in_db: false,
       ...sortKeys({ ...input.generalSettings, ...buildAlerting(input) }),
@@ -166,7 +195,11 @@ function buildCallbacks(input: LitellmConfigInput): Json {
       .filter(({ kind }) => keys.includes(kind) === isListed)
       .map(({ kind }) => callbackNeeds[kind].name);
   const own: Record<string, readonly string[]> = {
-    callbacks: [...(isolatesCache(input) ? [CACHE_ISOLATION] : []), ...named(byEvent, false)],
+    callbacks: [
+      ...(isolatesCache(input) ? [CACHE_ISOLATION] : []),
+      ...(hasRequestLog(input.database) ? [REQUEST_LOG] : []),
+      ...named(byEvent, false),
+    ],
     success_callback: named(byEvent, true),
     failure_callback: named(byEvent, true),
   };

@@ -2,6 +2,8 @@ export interface HbaRule {
   readonly type: "host" | "hostssl";
   readonly database: string;
   readonly user: string;
+  /** The members of a role of that name, rather than the role alone. Default: false. */
+  readonly ofMembers?: boolean;
   /** Address with its prefix length, such as `127.0.0.1/32`. */
   readonly address: string;
 }
@@ -13,7 +15,8 @@ export function renderPgHba(rules: readonly HbaRule[]): string {
     ...rules.map((rule) => [
       rule.type,
       quote(rule.database),
-      quote(rule.user),
+      // Within quotes the sign would be part of the name: https://www.postgresql.org/docs/current/auth-pg-hba-conf.html
+      rule.ofMembers === true ? `+${rule.user}` : quote(rule.user),
       rule.address,
       "scram-sha-256",
     ]),

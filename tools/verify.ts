@@ -1,4 +1,5 @@
 /** `npm run verify [stack]`: repeats the checks of the last `up` against what is running. */
+import { formatChecklist } from "../components/verification/checklist.ts";
 import { formatResults } from "../components/verification/results-table.ts";
 import { type CheckTarget, runChecks } from "../components/verification/run-check.ts";
 import type { Check } from "../stacks/plan/checks.ts";
@@ -18,4 +19,10 @@ const results = await runChecks(outputs.checks, target, (waiting) => {
   console.log(waiting);
 });
 console.log(formatResults(results));
+if (target.operations !== undefined) {
+  console.log(`\n${formatChecklist(outputs.checks, results, target.operations)}`);
+}
+if (target.machines !== undefined) {
+  await (await import("../components/provider/ssh/session.ts")).closeSessions();
+}
 process.exit(results.every(({ passed }) => passed) ? 0 : 1);

@@ -33,6 +33,8 @@ async function findTargetObstacles(plan: Plan, recorded: RecordedStack): Promise
     case "single-host":
     case "traefik":
       return (await import("./docker-engine.ts")).findEngineObstacles(plan, recorded);
+    case "two-vm":
+      return (await import("./machines.ts")).findMachineObstacles(plan);
     default:
       return plan satisfies never;
   }

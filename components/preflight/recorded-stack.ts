@@ -8,7 +8,13 @@ export interface RecordedStack {
   readonly topology: string | undefined;
   /** The data of a PostgreSQL server of the stack's own. */
   readonly database:
-    { readonly majorVersion: string | undefined; readonly url: string | undefined } | undefined;
+    | {
+        readonly majorVersion: string | undefined;
+        readonly url: string | undefined;
+        /** What stores in it; undefined where only LiteLLM itself does. */
+        readonly engine?: string | undefined;
+      }
+    | undefined;
   /** The one-shot container of the last migration. */
   readonly migration: { readonly attempt: number; readonly succeeded: boolean } | undefined;
   /** Generations of proxies behind Traefik. */
@@ -26,7 +32,11 @@ interface RecordedResource {
 }
 
 /** Types of the resources that hold the data of a server of the stack's own. */
-const dataTypes: readonly string[] = ["litellm:host:PostgresCluster", "docker:index/volume:Volume"];
+const dataTypes: readonly string[] = [
+  "litellm:host:PostgresCluster",
+  "litellm:ssh:PostgresService",
+  "docker:index/volume:Volume",
+];
 
 /** Reads the state, which is there after a failed deployment too, when the stack's outputs may be gone. */
 export async function readRecordedStack(): Promise<RecordedStack> {
@@ -39,18 +49,20 @@ export async function readRecordedStack(): Promise<RecordedStack> {
   const hasData = resources.some(
     ({ urn, type }) => dataTypes.includes(type) && urn.includes("::gateway-database-"),
   );
-  const { topology, versions, databaseUrl } = (resources.find(
+  const { topology, versions, databaseUrl, operations } = (resources.find(
     ({ type }) => type === "pulumi:pulumi:Stack",
   )?.outputs ?? {}) as {
     topology?: string;
     versions?: { postgresql?: string };
     databaseUrl?: string;
+    operations?: { engine?: string };
   };
   return {
     topology: topology ?? deriveTopology(resources),
     database: hasData
       ? {
           majorVersion: versions?.postgresql,
+          engine: operations?.engine,
           url: databaseUrl ?? (find("gateway-database")?.outputs["url"] as string | undefined),
         }
       : undefined,

@@ -13,12 +13,15 @@ export async function findTransitionObstacles(
     return [describeSwitch(plan, recorded.topology)];
   }
   if (recorded.database === undefined) return [];
-  const { majorVersion, url } = recorded.database;
-  if (plan.database.kind === "embedded" || plan.database.kind === "managed") {
+  const { majorVersion, url, engine } = recorded.database;
+  if ("server" in plan.database) {
     const planned = String(plan.database.server.majorVersion);
-    return majorVersion === undefined || majorVersion === planned
-      ? []
-      : [describeMajorChange(plan, majorVersion, planned)];
+    return [
+      ...(majorVersion === undefined || majorVersion === planned
+        ? []
+        : [describeMajorChange(plan, majorVersion, planned)]),
+      ...findEngineObstacles(plan, engine),
+    ];
   }
   return plan.discardsDatabase || isTargetAbsent ? [] : describeLoss(url);
 }
@@ -33,8 +36,21 @@ function describeSwitch({ stack, topology }: Plan, from: string): string {
   );
 }
 
+/** Prisma makes its tables in an empty database only, and there are those of the request log. */
+function findEngineObstacles(plan: Plan, recorded: string | undefined): string[] {
+  if (plan.topology !== "two-vm" || recorded !== "sqlalchemy") return [];
+  const { engine } = plan.operations;
+  if (engine !== "prisma" && engine !== "both") return [];
+  return [
+    `its database holds the request log alone, and LiteLLM makes its own tables in an empty database only; keep database.engine "sqlalchemy" ` +
+      `(pulumi config set --path database.engine sqlalchemy), or make another database and copy the tables requests and responses: ` +
+      `pulumi config set --path database.name ${plan.database.kind === "machine" ? plan.database.name : "litellm"}2`,
+  ];
+}
+
 function describeMajorChange({ stack, logs }: Plan, from: string, to: string): string {
-  const version = logs["database"]?.startsWith("docker") === true ? "database.version" : "";
+  const isChosen = /^(docker|npm) /.test(logs["database"] ?? "");
+  const version = isChosen ? "database.version" : "";
   return (
     `its data is of PostgreSQL ${from}, which PostgreSQL ${to} does not read; go on with ${from}` +
     (version === "" ? "" : `: pulumi config set --path ${version} ${from}`) +
@@ -73,6 +89,11 @@ async function countAccess(url: string): Promise<{ keys: number; teams: number }
   client.on("error", () => undefined);
   try {
     await client.connect();
+    const { rows: tables } = await client.query<{ exists: boolean }>(
+      // Without LiteLLM's own storage there is none.
+      `SELECT to_regclass('"LiteLLM_VerificationToken"') IS NOT NULL AS exists`,
+    );
+    if (tables[0]?.exists !== true) return { keys: 0, teams: 0 };
     const { rows } = await client.query<{ keys: string; teams: string }>(
       // LiteLLM keeps sessions of its user interface among the keys.
       `SELECT (SELECT count(*) FROM "LiteLLM_VerificationToken"

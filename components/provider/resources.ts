@@ -9,21 +9,45 @@ import { hostProcess } from "./host/process.ts";
 import { pythonEnvironment } from "./host/python-environment.ts";
 import type { ResourceDefinition } from "./resource.ts";
 import { saltKey } from "./litellm/salt-key.ts";
+import { aptPackages } from "./ssh/apt-packages.ts";
+import { aptRepository } from "./ssh/apt-repository.ts";
+import { directory as machineDirectory } from "./ssh/directory.ts";
+import { file as machineFile } from "./ssh/file.ts";
+import { hostKey } from "./ssh/host-key.ts";
+import { job } from "./ssh/job.ts";
+import { postgresService } from "./ssh/postgres-service.ts";
+import { machinePrismaClient } from "./ssh/prisma-client.ts";
+import { machinePythonEnvironment } from "./ssh/python-environment.ts";
+import { systemUser } from "./ssh/system-user.ts";
+import { systemdUnit } from "./ssh/systemd-unit.ts";
+import { tunnel } from "./ssh/tunnel.ts";
 import { certificateAuthority } from "./tls/certificate-authority.ts";
 import { certificate } from "./tls/certificate.ts";
 
 /** Every resource that the provider plugin serves. */
 export const resources = [
+  aptPackages,
+  aptRepository,
   certificate,
   certificateAuthority,
   containerFile,
   databaseMigration,
   directory,
   file,
+  hostKey,
   hostProcess,
+  job,
+  machineDirectory,
+  machineFile,
+  machinePrismaClient,
+  machinePythonEnvironment,
   postgresCluster,
+  postgresService,
   prismaClient,
   pythonEnvironment,
   rollout,
   saltKey,
+  systemUser,
+  systemdUnit,
+  tunnel,
 ] as readonly unknown[] as readonly ResourceDefinition[];

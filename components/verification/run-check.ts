@@ -1,10 +1,14 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import type { CacheMode, Check } from "../../stacks/plan/checks.ts";
+import type { MachineCheck, MachineRole } from "../../stacks/plan/machine-checks.ts";
+import type { OperationsPlan } from "../../stacks/plan/operations.ts";
+import type { Connection } from "../provider/ssh/connection.ts";
+import { chatBody } from "./chat-request.ts";
 import { explainAnswer, explainDatabase, explainUnreachable } from "./diagnosis.ts";
 import { isFromLitellm, observeEdge } from "./edge-checks.ts";
 import { awaitCertificate, type Observation } from "./edge-connection.ts";
+import { describeMachineCheck, isMachineCheck } from "./machine-titles.ts";
 import { type Answer, ProxyClient } from "./proxy-client.ts";
 
 /** The deployment that checks are run against. */
@@ -18,6 +22,12 @@ export interface CheckTarget {
   readonly certificateAuthority?: string | undefined;
   /** Connection string of the proxy's own role; only with a database. */
   readonly databaseUrl?: string | undefined;
+  /** How the machines are reached; only where the gateway is a service of one. */
+  readonly machines?: Readonly<Partial<Record<MachineRole, Connection>>> | undefined;
+  /** Likewise. */
+  readonly operations?: OperationsPlan | undefined;
+  /** Keys that are in no database of LiteLLM's, by alias. Default: none. */
+  readonly staticKeys?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What came of one check. */
@@ -51,8 +61,8 @@ export async function runCheck(check: Check, target: CheckTarget): Promise<Check
 }
 
 /**
- * Runs all checks at once, those that need TLS after the one of the certificate; results in the
- * order of the checks.
+ * Runs all checks at once, those that need TLS after the one of the certificate, and those that put
+ * a load on the gateway, or tell of it, one by one at the end; results in the order of the checks.
  *
  * @param report - is told when it takes long, and why
  */
@@ -60,6 +70,22 @@ export async function runChecks(
   checks: readonly Check[],
   target: CheckTarget,
   report?: (waiting: string) => void,
+): Promise<CheckResult[]> {
+  const early = checks.filter((check) => !isLate(check));
+  const results = await runTogether(early, target, report);
+  const resultOf = new Map(early.map((check, index) => [check, results[index]]));
+  for (const check of checks.filter(isLate)) resultOf.set(check, await runCheck(check, target));
+  return checks.flatMap((check) => resultOf.get(check) ?? []);
+}
+
+function isLate({ kind }: Check): boolean {
+  return kind === "load" || kind === "database-activity";
+}
+
+async function runTogether(
+  checks: readonly Check[],
+  target: CheckTarget,
+  report: ((waiting: string) => void) | undefined,
 ): Promise<CheckResult[]> {
   const certificate = checks.find((check) => check.kind === "certificate");
   if (certificate === undefined) {
@@ -113,6 +139,7 @@ const toEndpoint = ({ proxyUrl, connectAddress, certificateAuthority }: CheckTar
 });
 
 function describeCheck(check: Check): string {
+  if (isMachineCheck(check)) return describeMachineCheck(check);
   switch (check.kind) {
     case "live":
       return "proxy is live";
@@ -167,6 +194,7 @@ function describeCheck(check: Check): string {
 
 /** What was seen, or an error that says what came instead. */
 async function observe(check: Check, target: CheckTarget): Promise<string | Observation> {
+  if (isMachineCheck(check)) return observeOnMachine(check, target);
   switch (check.kind) {
     case "live":
       await call(target, "/health/liveliness", { key: null });
@@ -221,6 +249,35 @@ async function observe(check: Check, target: CheckTarget): Promise<string | Obse
     default:
       return check satisfies never;
   }
+}
+
+/** Only where there are machines, what reaches them is loaded. */
+async function observeOnMachine(
+  check: MachineCheck,
+  target: CheckTarget,
+): Promise<string | Observation> {
+  const { operations, machines = {}, masterKey, staticKeys = {} } = target;
+  if (operations === undefined) {
+    throw new Error("the stack's outputs tell of no machines; run `pulumi up`");
+  }
+  const [{ observeMachine }, { openSession }] = await Promise.all([
+    import("./machine-checks.ts"),
+    import("../provider/ssh/session.ts"),
+  ]);
+  const { signal } = new AbortController();
+  return observeMachine(check, {
+    operations,
+    masterKey,
+    staticKeys,
+    client: new ProxyClient(toEndpoint(target)),
+    session(machine) {
+      const connection = machines[machine];
+      if (connection === undefined) {
+        throw new Error(`the stack has no machine for its ${machine}; run \`pulumi up\``);
+      }
+      return openSession(connection, signal);
+    },
+  });
 }
 
 interface Request {
@@ -325,13 +382,6 @@ async function observeModels(
   }
   return exact ? offered.join(", ") : `${names.join(", ")} and any other`;
 }
-
-/** A question that was never asked before: a cache must not answer it. */
-const chatBody = (model: string): object => ({
-  model,
-  messages: [{ role: "user", content: `Say hello. (${randomBytes(8).toString("hex")})` }],
-  max_tokens: 16,
-});
 
 interface ChatAnswer {
   readonly id: string;

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { selectQuick } from "../../stacks/plan/checks.ts";
+import type { OperationsPlan } from "../../stacks/plan/operations.ts";
 import type { Plan } from "../../stacks/plan/plan.ts";
+import type { Machines } from "../gateway.ts";
 import { formatResults } from "./results-table.ts";
 import { type CheckTarget, runChecks } from "./run-check.ts";
 
@@ -14,6 +16,12 @@ export interface VerifiedDeployment {
   readonly connectAddress?: pulumi.Input<string> | undefined;
   /** PEM of the authorities that certificates are to be of. Default: the public ones. */
   readonly certificateAuthority?: pulumi.Input<string> | undefined;
+  /** How the machines are reached; only where the gateway is a service of one. */
+  readonly machines?: pulumi.Input<Machines> | undefined;
+  /** Likewise. */
+  readonly operations?: OperationsPlan | undefined;
+  /** Keys that are in no database of LiteLLM's, by alias. Default: none. */
+  readonly staticKeys?: pulumi.Input<Readonly<Record<string, string>>> | undefined;
 }
 
 /**
@@ -56,7 +64,7 @@ async function awaitReadiness(plan: Plan): Promise<void> {
 
 /** What the machine that is deployed to tells about checks that failed. */
 async function describeFaults(plan: Plan): Promise<string> {
-  if (plan.topology === "local") return "";
+  if (plan.topology !== "single-host" && plan.topology !== "traefik") return "";
   const { findFaults, formatFaults, observeContainers } = await import("./container-faults.ts");
   const faults = findFaults(await observeContainers(plan));
   return faults.length === 0 ? "" : `${await formatFaults(faults, plan)}\n`;

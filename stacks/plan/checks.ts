@@ -1,3 +1,5 @@
+import type { MachineCheck } from "./machine-checks.ts";
+
 /**
  * What is verified after every `up`. Planned beside the deployment, so that what
  * is checked follows from what was planned; run by components/verification.
@@ -29,7 +31,8 @@ export type Check =
   | { readonly kind: "cache-hit"; readonly model: string; readonly mode: CacheMode }
   /** The proxy reaches its cache. */
   | ({ readonly kind: "redis" } & Management)
-  | EdgeCheck;
+  | EdgeCheck
+  | MachineCheck;
 
 /** What a reverse proxy with TLS in front of the gateway does, seen from outside. */
 export type EdgeCheck =
@@ -87,9 +90,10 @@ const QUICK_SECONDS = 60;
 
 /** The checks that `up` runs. */
 export function selectQuick(checks: readonly Check[]): Check[] {
-  return checks.filter(
-    (check) => check.kind !== "spend-log" || check.deadlineSeconds <= QUICK_SECONDS,
-  );
+  return checks.filter((check) => {
+    if (check.kind === "spend-log") return check.deadlineSeconds <= QUICK_SECONDS;
+    return check.kind !== "load" && check.kind !== "database-activity";
+  });
 }
 
 /** A certificate by ACME is there a little after the first start of what asks for it. */
@@ -130,13 +134,15 @@ export interface CheckedDeployment {
   readonly spendLogSeconds: number | undefined;
   /** Whether answers are cached, and which. Default: none are. */
   readonly cache?: CacheMode | undefined;
+  /** Whether keys are looked up in a file, whatever LiteLLM stores. Default: they are not. */
+  readonly hasStaticKeys?: boolean;
   /** Default: the gateway is reached directly. */
   readonly edge?: CheckedEdge | undefined;
 }
 
 export function planChecks(deployment: CheckedDeployment): Check[] {
   const { connections, models, chatModel, embeddingModel, spendLogSeconds = 10 } = deployment;
-  const { cache, edge } = deployment;
+  const { cache, edge, hasStaticKeys = false } = deployment;
   const isManageable = edge?.management !== "refused";
   const management: Management = edge?.management === "unknown" ? { isRestricted: true } : {};
   const hasDatabase = deployment.database !== "none";
@@ -163,7 +169,7 @@ export function planChecks(deployment: CheckedDeployment): Check[] {
       ? []
       : ([{ kind: "embedding", model: embeddingModel }] as const)),
     // Without a database LiteLLM cannot look a key up and says "No connected db." with status 400.
-    { kind: "wrong-key", status: hasDatabase ? 401 : 400 },
+    { kind: "wrong-key", status: hasDatabase || hasStaticKeys ? 401 : 400 },
     { kind: "unknown-model" },
     ...(hasDatabase && isManageable ? ([{ kind: "admin", ...management }] as const) : []),
     ...(cache !== undefined && isManageable ? ([{ kind: "redis", ...management }] as const) : []),

@@ -1,11 +1,9 @@
 import { CERTIFICATE_AUTHORITY_FILE, CONFIGURATION_FOLDER } from "./configuration-folder.ts";
 import type { ContainerPlan } from "./container-plan.ts";
-import type {
-  ExternalDatabaseSettings,
-  ManagedDatabaseSettings,
-} from "../settings/database-settings.ts";
+import type { ManagedDatabaseSettings } from "../settings/database-settings.ts";
+import { planExternalDatabase } from "./external-database-plan.ts";
 import { DOCKER_HOST_NAME } from "../hosts.ts";
-import type { DockerDatabasePlan, ExternalDatabasePlan, ManagedDatabasePlan } from "./plan.ts";
+import type { DockerDatabasePlan, ManagedDatabasePlan } from "./plan.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** Inside the container. */
@@ -34,13 +32,18 @@ export function planDockerDatabase(
     case "managed":
       return planManagedDatabase(database, context);
     case "external":
-      return planExternalDatabase(database, context);
+      return planExternalDatabase(database, {
+        adminHost: database.host === DOCKER_HOST_NAME ? "127.0.0.1" : database.host,
+        login: context.login,
+        certificateAuthorityFile: `${CONFIGURATION_FOLDER}/${CERTIFICATE_AUTHORITY_FILE}`,
+      });
     case "url":
     case "none":
       return { kind: database.kind };
     case "embedded":
+    case "machine":
       // Refused among the settings, with the kinds that there are.
-      throw new Error("containers have no embedded database");
+      throw new Error(`containers have no database of kind ${database.kind}`);
     default:
       return database satisfies never;
   }
@@ -143,42 +146,4 @@ function planPostgres(
 
 function formatParameters(parameters: Readonly<Record<string, string>>): string[] {
   return Object.entries(parameters).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-}
-
-function planExternalDatabase(
-  database: ExternalDatabaseSettings,
-  { login }: DockerDatabaseContext,
-): ExternalDatabasePlan {
-  const { host, port, sslmode } = database;
-  return {
-    kind: "external",
-    name: database.name,
-    role: database.role,
-    login,
-    admin: {
-      host: database.adminHost ?? (host === DOCKER_HOST_NAME ? "127.0.0.1" : host),
-      port: database.adminPort ?? port,
-      user: database.adminUser,
-      isSuperuser: database.adminIsSuperuser,
-      database: database.adminDatabase,
-      sslmode,
-      certificateAuthorityFile: database.certificateAuthorityFile,
-    },
-    proxy: { host, port, parameters: planTransportSecurity(database) },
-  };
-}
-
-/** In Prisma's words: it knows no `verify-full`, and checks certificates only when told to. */
-function planTransportSecurity({
-  sslmode,
-  certificateAuthorityFile,
-}: ExternalDatabaseSettings): Record<string, string> {
-  if (sslmode !== "verify-full") return { sslmode };
-  return {
-    sslmode: "require",
-    sslaccept: "strict",
-    ...(certificateAuthorityFile !== undefined && {
-      sslcert: `${CONFIGURATION_FOLDER}/${CERTIFICATE_AUTHORITY_FILE}`,
-    }),
-  };
 }

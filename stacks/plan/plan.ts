@@ -2,9 +2,12 @@ import type { Check } from "./checks.ts";
 import type { ContainerPlan } from "./container-plan.ts";
 import type { EdgePlan } from "./edge-plan.ts";
 import { planLocal } from "./local-plan.ts";
+import type { GatewayMachinePlan, MachineDatabasePlan } from "./machine-plan.ts";
+import type { OperationsPlan } from "./operations.ts";
 import type { Settings } from "../settings/settings.ts";
 import { planSingleHost } from "./single-host-plan.ts";
 import { planTraefik } from "./traefik-plan.ts";
+import { planTwoVm } from "./two-vm-plan.ts";
 
 /** What the plan depends on beside the settings. */
 export interface Circumstances {
@@ -32,7 +35,7 @@ export interface RecordedGenerations {
 }
 
 /** Everything that will exist, as plain data without secrets; a variant for each topology. */
-export type Plan = LocalPlan | ContainersPlan;
+export type Plan = LocalPlan | ContainersPlan | TwoVmPlan;
 
 /** The topologies of containers on one Docker host. */
 export type ContainersPlan = SingleHostPlan | TraefikPlan;
@@ -93,6 +96,14 @@ export interface TraefikPlan extends PlanBase {
   readonly edge: EdgePlan;
   /** Where this machine reaches Traefik, whatever the name of the gateway resolves to. */
   readonly connectAddress: string;
+}
+
+/** Machines over SSH: the gateway on one, its database on another. */
+export interface TwoVmPlan extends PlanBase {
+  readonly topology: "two-vm";
+  readonly gateway: GatewayMachinePlan;
+  readonly database: NoDatabasePlan | UrlDatabasePlan | MachineDatabasePlan | ExternalDatabasePlan;
+  readonly operations: OperationsPlan;
 }
 
 export type DockerDatabasePlan =
@@ -207,7 +218,7 @@ interface UrlDatabasePlan {
 
 /** A database and a role that are made for the proxy, on a server of the stack's own or an existing one. */
 export interface PreparedDatabasePlan {
-  readonly kind: "embedded" | "managed" | "external";
+  readonly kind: "embedded" | "managed" | "machine" | "external";
   /** Name of the database. */
   readonly name: string;
   /** Role that owns what the proxy stores. */
@@ -307,6 +318,8 @@ export function planDeployment(settings: Settings, circumstances: Circumstances)
       return planSingleHost(settings, deployment, circumstances);
     case "traefik":
       return planTraefik(settings, deployment, circumstances);
+    case "two-vm":
+      return planTwoVm(settings, deployment, circumstances);
     default:
       return deployment satisfies never;
   }

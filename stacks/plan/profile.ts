@@ -1,3 +1,4 @@
+import { usesPrisma } from "../settings/database-settings.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /**
@@ -25,7 +26,7 @@ export function applyProfile(settings: Settings, profile: "production" | "litell
   return {
     ...settings,
     generalSettings: {
-      ...(settings.database.kind !== "none" && production.generalSettings),
+      ...(usesPrisma(settings.database) && production.generalSettings),
       ...settings.generalSettings,
     },
     litellmSettings: { ...production.litellmSettings, ...settings.litellmSettings },

@@ -1,5 +1,7 @@
 import { listLitellmSources } from "../../templates/litellm-files.ts";
+import { isOnDockerHost } from "../settings/deployment-settings.ts";
 import { listEdgeFiles } from "../settings/edge-settings.ts";
+import { listGatewayMachineSources } from "./gateway-machine-plan.ts";
 import { listIncludedFiles } from "../settings/includes.ts";
 import { authorityFileOf, listProxyFiles } from "./proxy-containers-plan.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -17,7 +19,7 @@ export function listRequiredFiles(settings: Settings): RequiredFile[] {
   const authorityFile = authorityFileOf(settings);
   const included = listIncludedFiles(settings);
   return [
-    ...(deployment.topology === "local" ? [] : listProxyFiles(settings)).map((path) => ({
+    ...(isOnDockerHost(deployment) ? listProxyFiles(settings) : []).map((path) => ({
       path,
       setting: path === authorityFile ? "database.certificateAuthorityFile" : undefined,
     })),
@@ -25,6 +27,12 @@ export function listRequiredFiles(settings: Settings): RequiredFile[] {
       path,
       setting: "deployment.certificates",
     })),
+    ...(deployment.topology === "two-vm" ? listGatewayMachineSources(settings) : []).map(
+      (path) => ({
+        path,
+        setting: path === authorityFile ? "database.certificateAuthorityFile" : undefined,
+      }),
+    ),
     ...listLitellmSources(settings).map((path) => ({
       path,
       setting: included.includes(path) ? "includes" : undefined,

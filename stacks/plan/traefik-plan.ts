@@ -7,6 +7,7 @@ import type { TraefikDeploymentSettings } from "../settings/deployment-settings.
 import { planDockerDatabase } from "./docker-database-plan.ts";
 import { type EdgePlan, planEdge, planEdgeLabels } from "./edge-plan.ts";
 import { GENERATION_LABEL, nameGeneration } from "./generation.ts";
+import { nameLogin } from "./login-role.ts";
 import type {
   Circumstances,
   NetworkPlan,
@@ -141,17 +142,6 @@ function attach(
   alias: string,
 ): ContainerPlan["networks"][number] {
   return { name, alias: isExisting ? undefined : alias };
-}
-
-/** Another role for another password: proxies that know the old one go on while the new ones start. */
-function nameLogin(
-  { database }: Settings,
-  { fingerprints }: Pick<Circumstances, "fingerprints">,
-): string | undefined {
-  if (!("role" in database)) return undefined;
-  const suffix = fingerprints["databasePassword"]?.slice(0, 8) ?? "login";
-  const LONGEST_NAME = 63;
-  return `${database.role.slice(0, LONGEST_NAME - suffix.length - 1)}_${suffix}`;
 }
 
 function planProxies(

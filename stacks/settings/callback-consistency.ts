@@ -1,6 +1,6 @@
 import type { AlertingSettings } from "./alerting-settings.ts";
 import { callbackNeeds, type CallbackSettings } from "./callback-settings.ts";
-import type { DeploymentSettings } from "./deployment-settings.ts";
+import { type DeploymentSettings, isOnDockerHost } from "./deployment-settings.ts";
 import type { Issue } from "./issue.ts";
 import { listAlternatives, removeCommand, setCommand, suggest } from "./issue.ts";
 import { checkTypedTwice } from "./router-consistency.ts";
@@ -52,10 +52,10 @@ function checkNeeds(
     message: `is "${kind}", which needs the secret ${JSON.stringify(name)}, which is not set${suggest(name, secretNames)}`,
     command: setSecretCommand(name),
   }));
-  if (pythonPackage !== undefined && deployment?.topology === "local") {
+  if (pythonPackage !== undefined && deployment !== undefined && !isOnDockerHost(deployment)) {
     issues.push({
       path,
-      message: `is "${kind}", which needs the Python package ${pythonPackage}: LiteLLM's image has it, topology "local" does not`,
+      message: `is "${kind}", which needs the Python package ${pythonPackage}: LiteLLM's image has it, topology "${deployment.topology}" does not`,
       command: removeCommand(["callbacks", index]),
     });
   }

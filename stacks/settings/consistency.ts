@@ -5,7 +5,7 @@ import type { CacheSettings } from "./cache-settings.ts";
 import { checkAlerting, checkCallbacks } from "./callback-consistency.ts";
 import type { CallbackSettings } from "./callback-settings.ts";
 import type { DatabaseSettings } from "./database-settings.ts";
-import type { DeploymentSettings } from "./deployment-settings.ts";
+import { type DeploymentSettings, isOnDockerHost } from "./deployment-settings.ts";
 import { checkEdge } from "./edge-consistency.ts";
 import { isLoopback } from "../hosts.ts";
 import { isMoving } from "./image.ts";
@@ -22,12 +22,14 @@ import {
 } from "./issue.ts";
 import type { Section } from "./litellm-keys.ts";
 import { checkPassThrough, litellmProviders } from "./litellm-keys.ts";
+import { checkMachines } from "./machine-consistency.ts";
 import type { ModelFilesSettings } from "./model-files.ts";
 import type { Model } from "./models.ts";
 import { litellmPrefix } from "./models.ts";
 import { checkRedis } from "./redis-consistency.ts";
 import type { RedisSettings } from "./redis-settings.ts";
 import { checkReferencesIn, listProvidedVariables } from "./references.ts";
+import type { StaticKeysSettings } from "./request-log-settings.ts";
 import { checkFallbackLists, checkFallbacks, checkRouter } from "./router-consistency.ts";
 import type { RouterSettings } from "./router-settings.ts";
 import {
@@ -48,6 +50,9 @@ export interface Candidate {
   readonly deployment: DeploymentSettings | undefined;
   readonly database: DatabaseSettings | undefined;
   readonly redis: RedisSettings | undefined;
+  /** Whether the user has set anything of the request log. */
+  readonly isRequestLogGiven: boolean;
+  readonly staticKeys: StaticKeysSettings | undefined;
   readonly endpoints: Readonly<Record<string, string>> | undefined;
   readonly models: readonly { readonly index: number; readonly model: ParsedModel }[];
   /** Names of all models, of invalid ones too; `undefined` when they cannot be known. */
@@ -76,6 +81,7 @@ export function checkConsistency(candidate: Candidate): Issue[] {
       ? checkEdge(candidate.deployment, candidate.secretNames)
       : []),
     ...checkDatabase(candidate),
+    ...checkMachines(candidate),
     ...checkLoopback(candidate),
     ...candidate.models.flatMap(({ model, index }) => checkModel(model, index, candidate)),
     ...checkDuplicateNames(candidate),
@@ -93,8 +99,8 @@ export function checkConsistency(candidate: Candidate): Issue[] {
 
 function checkPorts({ deployment, database }: Candidate): Issue[] {
   if (deployment === undefined || database === undefined || !("port" in database)) return [];
-  // PostgreSQL publishes none there.
-  if (deployment.topology === "traefik") return [];
+  // PostgreSQL publishes none there, or is on another machine.
+  if (deployment.topology === "traefik" || deployment.topology === "two-vm") return [];
   if (database.kind === "external" || deployment.proxyPort !== database.port) return [];
   const { proxyPort } = deployment;
   return [
@@ -113,6 +119,7 @@ const databaseKinds: Readonly<
   local: ["embedded", "none"],
   "single-host": ["managed", "external", "url", "none"],
   traefik: ["managed", "external", "url", "none"],
+  "two-vm": ["machine", "external", "url", "none"],
 };
 
 function checkTopology({ deployment, database }: Candidate): Issue[] {
@@ -129,7 +136,7 @@ function checkTopology({ deployment, database }: Candidate): Issue[] {
 }
 
 function checkImages({ deployment, database, redis }: Candidate): Issue[] {
-  if (deployment === undefined || deployment.topology === "local") return [];
+  if (deployment === undefined || !isOnDockerHost(deployment)) return [];
   if (deployment.allowMovingTags) return [];
   const images: [Path, string | undefined][] = [
     [["deployment", "image"], deployment.image],
@@ -150,7 +157,7 @@ function checkImages({ deployment, database, redis }: Candidate): Issue[] {
 }
 
 function checkDockerHost({ deployment, secretNames }: Candidate): Issue[] {
-  if (deployment === undefined || deployment.topology === "local") return [];
+  if (deployment === undefined || !isOnDockerHost(deployment)) return [];
   const { docker } = deployment;
   const path = ["deployment", "docker"];
   const issues: Issue[] = [];
@@ -241,7 +248,7 @@ function checkDatabase({ deployment, database, secretNames }: Candidate): Issue[
 
 /** Inside a container, `localhost` is the container. */
 function checkLoopback({ deployment, database, endpoints, models }: Candidate): Issue[] {
-  if (deployment === undefined || deployment.topology === "local") return [];
+  if (deployment === undefined || !isOnDockerHost(deployment)) return [];
   const urls: [Path, string | undefined][] = [
     ...Object.entries(endpoints ?? {}).map(([name, url]): [Path, string] => [
       ["endpoints", name],

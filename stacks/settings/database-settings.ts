@@ -1,8 +1,9 @@
 import { z } from "zod";
 
 import { image } from "./image.ts";
+import { Machine } from "./machine-settings.ts";
 import type { DeepReadonly } from "./models.ts";
-import { boolean, integer, number, port } from "./scalars.ts";
+import { boolean, integer, ipAddress, number, port } from "./scalars.ts";
 
 const identifier = z.string().regex(
   // PostgreSQL's own databases, its superuser and everything in pg_ are taken.
@@ -51,7 +52,7 @@ const ManagedDatabase = z.strictObject({
       description: "Image of PostgreSQL of that version. Default: `postgres:<version>`.",
       examples: ["postgres:16.14-bookworm"],
     }),
-  address: z.union([z.ipv4(), z.ipv6()]).default("127.0.0.1").meta({
+  address: ipAddress().default("127.0.0.1").meta({
     description:
       "Address of the Docker host that the port is published on; the deployment makes role and database through it.",
   }),
@@ -65,6 +66,55 @@ const ManagedDatabase = z.strictObject({
     .meta({ description: "Memory that PostgreSQL may use, in MiB; a quarter is its buffer." }),
   keepVolume: boolean().default(true).meta({
     description: "Leave the volume with the data where it is when the stack is destroyed.",
+  }),
+});
+
+const MachineDatabase = z.strictObject({
+  kind: z.literal("machine").meta({
+    description: "A PostgreSQL server of this stack's own, on a machine. With topology `two-vm`.",
+  }),
+  machine: Machine.meta({
+    description: "The machine that PostgreSQL runs on.",
+    examples: [{ address: "192.168.10.19", ssh: { user: "deploy" } }],
+  }),
+  version: integer({ min: 15, max: 18 }).default(17).meta({
+    description:
+      "Major version of PostgreSQL: of the distribution where it has it, else of postgresql.org.",
+  }),
+  port: port()
+    .default(5432)
+    .meta({ description: "Port of PostgreSQL.", examples: [5432] }),
+  listenEverywhere: boolean().default(false).meta({
+    description:
+      "Listen on all addresses of the machine, rather than on its own and the loopback only.",
+  }),
+  name: identifier
+    .default("litellm_db")
+    .meta({ description: "Name of the database. Changing it replaces the database." }),
+  role: identifier.default("litellm_user").meta({
+    description: "Role that owns what the proxy stores; it logs in by another that is a member.",
+  }),
+  connectionLimit,
+  memoryMegabytes: integer({ min: 256 }).optional().meta({
+    description: "Memory that PostgreSQL is tuned for, in MiB. Default: all of the machine's.",
+  }),
+  tunnelPort: port().optional().meta({
+    description:
+      "Port of this machine on which PostgreSQL is administered, through SSH. Default: one that follows from the stack's name.",
+  }),
+  engine: z
+    .enum(["prisma", "sqlalchemy", "both"])
+    .default("prisma")
+    .meta({
+      description:
+        "What stores: LiteLLM itself (keys, teams, spend), the toolkit's request log with static keys, or both.",
+      examples: ["prisma", "both"],
+    }),
+  firewall: z.enum(["none", "nftables"]).default("none").meta({
+    description: "Let only the gateway's machine reach PostgreSQL's port, by nftables as well.",
+  }),
+  keepData: boolean().default(true).meta({
+    description: "Leave PostgreSQL's data and settings where they are when the stack is destroyed.",
   }),
 });
 
@@ -137,6 +187,7 @@ const NoDatabase = z.strictObject({
 export const Database = z.discriminatedUnion("kind", [
   EmbeddedDatabase,
   ManagedDatabase,
+  MachineDatabase,
   ExternalDatabase,
   UrlDatabase,
   NoDatabase,
@@ -145,4 +196,16 @@ export const Database = z.discriminatedUnion("kind", [
 export type DatabaseSettings = DeepReadonly<z.output<typeof Database>>;
 export type EmbeddedDatabaseSettings = Extract<DatabaseSettings, { kind: "embedded" }>;
 export type ManagedDatabaseSettings = Extract<DatabaseSettings, { kind: "managed" }>;
+export type MachineDatabaseSettings = Extract<DatabaseSettings, { kind: "machine" }>;
 export type ExternalDatabaseSettings = Extract<DatabaseSettings, { kind: "external" }>;
+
+/** Whether LiteLLM stores keys, teams and spend itself, by Prisma. */
+export function usesPrisma(database: DatabaseSettings): boolean {
+  if (database.kind === "machine") return database.engine !== "sqlalchemy";
+  return database.kind !== "none";
+}
+
+/** Whether requests are logged to tables of the toolkit's own. */
+export function hasRequestLog(database: DatabaseSettings): boolean {
+  return database.kind === "machine" && database.engine !== "prisma";
+}

@@ -3,8 +3,9 @@ import { z } from "zod";
 import { edgeShape } from "./edge-settings.ts";
 import { image } from "./image.ts";
 import litellmKeys from "./litellm-keys.json" with { type: "json" };
+import { Machine } from "./machine-settings.ts";
 import type { DeepReadonly } from "./models.ts";
-import { boolean, integer, number, port } from "./scalars.ts";
+import { boolean, integer, ipAddress, number, port } from "./scalars.ts";
 import { namePattern } from "./secret-names.ts";
 
 /** LiteLLM's own image of the pinned version; releases are tagged `v<version>`. */
@@ -18,6 +19,10 @@ const protect = boolean()
       "Protect the database and the salt key: `pulumi destroy` and a replacement are refused.",
     examples: [true],
   });
+
+const profile = z.enum(["production", "litellm"]).default("production").meta({
+  description: "Defaults: those of LiteLLM's production guide, or LiteLLM's own.",
+});
 
 const LocalDeployment = z.strictObject({
   topology: z
@@ -100,9 +105,7 @@ const onDockerHost = {
   allowMovingTags: boolean().default(false).meta({
     description: "Accept an image tag without a version, such as `latest`.",
   }),
-  profile: z.enum(["production", "litellm"]).default("production").meta({
-    description: "Defaults: those of LiteLLM's production guide, or LiteLLM's own.",
-  }),
+  profile,
   workers: workers.default(2).meta({
     description: "Worker processes of each proxy: not more than the Docker host has CPUs.",
     examples: [2, 4],
@@ -119,7 +122,7 @@ const onDockerHost = {
 const SingleHostDeployment = z.strictObject({
   topology: z.literal("single-host").meta({ description: "Containers on one Docker host." }),
   ...onDockerHost,
-  proxyAddress: z.union([z.ipv4(), z.ipv6()]).default("127.0.0.1").meta({
+  proxyAddress: ipAddress().default("127.0.0.1").meta({
     description:
       "Address of the Docker host that the gateway listens on; `0.0.0.0` opens it to the network, without TLS.",
   }),
@@ -140,16 +143,50 @@ const TraefikDeployment = z.strictObject({
   ...edgeShape,
 });
 
+const TwoVmDeployment = z.strictObject({
+  topology: z.literal("two-vm").meta({
+    description:
+      "Machines over SSH: the gateway as a systemd service of one, PostgreSQL on another (`database.machine`).",
+  }),
+  machine: Machine.meta({
+    description: "The machine that the gateway runs on.",
+    examples: [{ address: "192.168.10.18", ssh: { user: "deploy" } }],
+  }),
+  proxyAddress: ipAddress().optional().meta({
+    description:
+      "Address that the gateway listens on, without TLS; `0.0.0.0` is all. Default: the machine's.",
+  }),
+  proxyPort: port()
+    .default(4000)
+    .meta({ description: "Port of the gateway.", examples: [4000] }),
+  workers: workers.default(2).meta({
+    description:
+      "Worker processes of the proxy: not more than the machine has cores. Each needs, with a database, 1 GB.",
+    examples: [2, 4],
+  }),
+  profile,
+  protect,
+});
+
 /** Where the gateway runs, and how; a variant for each topology. */
 export const Deployment = z.discriminatedUnion("topology", [
   LocalDeployment,
   SingleHostDeployment,
   TraefikDeployment,
+  TwoVmDeployment,
 ]);
 
 export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
 export type LocalDeploymentSettings = Extract<DeploymentSettings, { topology: "local" }>;
 export type SingleHostDeploymentSettings = Extract<DeploymentSettings, { topology: "single-host" }>;
 export type TraefikDeploymentSettings = Extract<DeploymentSettings, { topology: "traefik" }>;
+export type TwoVmDeploymentSettings = Extract<DeploymentSettings, { topology: "two-vm" }>;
 /** Of the topologies of containers on one Docker host. */
 export type DockerDeploymentSettings = SingleHostDeploymentSettings | TraefikDeploymentSettings;
+
+/** Whether the gateway is made of containers. */
+export function isOnDockerHost(
+  deployment: DeploymentSettings,
+): deployment is DockerDeploymentSettings {
+  return deployment.topology === "single-host" || deployment.topology === "traefik";
+}

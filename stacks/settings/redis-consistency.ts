@@ -1,5 +1,5 @@
 import type { CacheSettings } from "./cache-settings.ts";
-import type { DeploymentSettings } from "./deployment-settings.ts";
+import { type DeploymentSettings, isOnDockerHost } from "./deployment-settings.ts";
 import { DOCKER_HOST_NAME, isLoopback } from "../hosts.ts";
 import type { Issue } from "./issue.ts";
 import { removeCommand, setCommand } from "./issue.ts";
@@ -38,7 +38,7 @@ function checkServer({ deployment, redis, secretNames }: RedisCandidate): Issue[
   }
   if (redis.kind !== "external") return [];
   const issues: Issue[] = [];
-  if (deployment.topology !== "local" && isLoopback(redis.host)) {
+  if (isOnDockerHost(deployment) && isLoopback(redis.host)) {
     const path = ["redis", "host"];
     issues.push({
       path,

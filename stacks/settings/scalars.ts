@@ -50,3 +50,8 @@ export function boolean() {
 export function port() {
   return integer({ min: 1024, max: 65535 });
 }
+
+/** An IP address of either version. */
+export function ipAddress() {
+  return z.union([z.ipv4(), z.ipv6()], { error: "must be an IP address" });
+}

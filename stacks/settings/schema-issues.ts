@@ -109,6 +109,11 @@ function explain(schema: z.ZodType, root: unknown, base: Path, issue: z.core.$Zo
     case "invalid_value":
       return [explainChoice(path, value, issue.values.map(String), fix)];
     case "invalid_union":
+      if (issue.discriminator === undefined) {
+        const message =
+          value === undefined ? "is required" : `${issue.message}, not ${describe(path, value)}`;
+        return [{ path, message, command: fix() }];
+      }
       return [explainChoice(path, value, discriminatorValues(schema, root, inner), fix)];
     case "too_small":
     case "too_big":

@@ -46,6 +46,16 @@ export const topLevelSecrets = {
     description:
       "URL of the proxy's database with `database.kind: url`: postgresql://user:password@host:port/database.",
   },
+  gatewaySudoPassword: {
+    environmentVariable: undefined,
+    description:
+      "Password that sudo asks for on `deployment.machine`. Not needed for root, nor with NOPASSWD.",
+  },
+  databaseSudoPassword: {
+    environmentVariable: undefined,
+    description:
+      "Password that sudo asks for on `database.machine`. Not needed for root, nor with NOPASSWD.",
+  },
   redisPassword: {
     environmentVariable: "REDIS_PASSWORD",
     description:
@@ -85,6 +95,8 @@ export const gatewaySecrets: ReadonlySet<string> = new Set<TopLevelSecret>([
   "superuserPassword",
   "databaseAdminPassword",
   "databaseUrl",
+  "gatewaySudoPassword",
+  "databaseSudoPassword",
   "redisPassword",
   "slackWebhookUrl",
   "alertWebhookUrl",
@@ -165,6 +177,13 @@ export const managedEnvironmentVariables: Readonly<Record<string, string | undef
   PRISMA_OFFLINE_MODE: undefined,
   PRISMA_QUERY_ENGINE_BINARY: undefined,
   PRISMA_SCHEMA_ENGINE_BINARY: undefined,
+  REQUEST_LOG_BUFFER_ROWS: "requestLog.bufferRows",
+  REQUEST_LOG_DATABASE_URL: "database",
+  REQUEST_LOG_RETENTION_DAYS: "requestLog.retentionDays",
+  REQUEST_LOG_SPILL_BYTES: "requestLog.spillMegabytes",
+  REQUEST_LOG_SPILL_FILE: undefined,
+  STATIC_KEYS_AND_DATABASE: "database.engine",
+  STATIC_KEYS_FILE: "staticKeys",
   STORE_MODEL_IN_DB: "generalSettings.store_model_in_db",
   UI_PASSWORD: "uiPassword",
   UI_USERNAME: "ui.username",

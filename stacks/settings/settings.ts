@@ -23,6 +23,12 @@ import { ModelFiles, type ModelFilesSettings } from "./model-files.ts";
 import type { ModelDefinition } from "./models.ts";
 import { baseUrl, locate, Model, modelProviders } from "./models.ts";
 import { Redis, type RedisSettings } from "./redis-settings.ts";
+import {
+  RequestLog,
+  type RequestLogSettings,
+  StaticKeys,
+  type StaticKeysSettings,
+} from "./request-log-settings.ts";
 import { Router, type RouterSettings } from "./router-settings.ts";
 import { boolean, integer, text } from "./scalars.ts";
 import { checkSchema } from "./schema-issues.ts";
@@ -44,6 +50,14 @@ export const PlainSettings = z.strictObject({
   database: Database.prefault({}).meta({ description: "Where keys, teams and spend are stored." }),
   redis: Redis.prefault({}).meta({
     description: "Where the proxies share usage, and cached answers: a Redis server.",
+  }),
+  requestLog: RequestLog.prefault({}).meta({
+    description: "Tables of requests and answers, with `database.engine` `sqlalchemy` or `both`.",
+  }),
+  staticKeys: StaticKeys.default({}).meta({
+    description:
+      "API keys that are settings, by alias, with `database.engine` `sqlalchemy` or `both`.",
+    examples: [{ poc: { models: ["gpt-4o-mini"] } }],
   }),
   endpoints: z
     .record(
@@ -143,6 +157,9 @@ export interface Settings {
   readonly deployment: DeploymentSettings;
   readonly database: DatabaseSettings;
   readonly redis: RedisSettings;
+  readonly requestLog: RequestLogSettings;
+  /** API keys by alias. */
+  readonly staticKeys: StaticKeysSettings;
   /** Base URLs by name; models that use them carry the URL already. */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly models: readonly ModelDefinition[];
@@ -220,6 +237,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
   plain["database"] = withDefaultKind(plain["database"], deployment?.topology);
   const database = read("database", shape.database);
   const redis = read("redis", shape.redis);
+  const requestLog = read("requestLog", shape.requestLog);
+  const staticKeys = read("staticKeys", shape.staticKeys);
   const endpoints = read("endpoints", shape.endpoints);
   const models = readModels(raw, plain["models"], issues);
   const modelFiles = read("modelFiles", shape.modelFiles);
@@ -244,6 +263,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     deployment,
     database,
     redis,
+    isRequestLogGiven: plain["requestLog"] !== undefined,
+    staticKeys,
     endpoints,
     models,
     // Included files have further ones: what names models is checked with them.
@@ -276,6 +297,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     deployment === undefined ||
     database === undefined ||
     redis === undefined ||
+    requestLog === undefined ||
+    staticKeys === undefined ||
     endpoints === undefined ||
     modelFiles === undefined ||
     includes === undefined ||
@@ -298,6 +321,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     deployment,
     database,
     redis,
+    requestLog,
+    staticKeys,
     endpoints,
     models: models.map(({ model }) =>
       locate(
@@ -334,9 +359,10 @@ function withDefaultKind(
   topology: DeploymentSettings["topology"] | undefined,
 ): unknown {
   if (topology === undefined || topology === "local") return database;
-  if (database === undefined) return { kind: "managed" };
+  const kind = topology === "two-vm" ? "machine" : "managed";
+  if (database === undefined) return { kind };
   if (typeof database !== "object" || database === null || "kind" in database) return database;
-  return { kind: "managed", ...database };
+  return { kind, ...database };
 }
 
 /** Objects and lists are stored as JSON; a text that is none stays one and fails as such. */

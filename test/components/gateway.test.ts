@@ -19,6 +19,18 @@ const OUTPUTS: Record<string, (name: string) => object> = {
   "litellm:host:PythonEnvironment": () => ({ python: "/python", installedSha256: "0".repeat(64) }),
   "litellm:host:PrismaClient": () => ({ engine: "wasm", environment: { CHECKPOINT_DISABLE: "1" } }),
   "litellm:host:Process": () => ({ pid: 1 }),
+  "litellm:ssh:HostKey": () => ({ hostKey: "ssh-ed25519 AAAA" }),
+  "litellm:ssh:PostgresService": () => ({ systemIdentifier: "7" }),
+  "litellm:ssh:PythonEnvironment": () => ({
+    python: "/opt/python",
+    installedSha256: "0".repeat(64),
+  }),
+  "litellm:ssh:PrismaClient": () => ({
+    engine: "native",
+    environment: { CHECKPOINT_DISABLE: "1" },
+  }),
+  "litellm:tls:Certificate": () => ({ certificate: "certificate", privateKey: "private-key" }),
+  "litellm:tls:CertificateAuthority": () => ({ certificate: "ca", privateKey: "private-key" }),
   "docker:index/container:Container": () => ({ exitCode: 0, containerLogs: "" }),
   "docker:index/remoteImage:RemoteImage": () => ({ imageId: "sha256:0" }),
 };
@@ -192,5 +204,65 @@ describe("a gateway on one Docker host", () => {
     expect(environmentOf("gateway-proxy-container").join("\n")).toMatch(
       /DATABASE_URL=postgresql:\/\/litellm:.+@litellm-test-postgresql:5432\/litellm\?sslmode=disable/,
     );
+  });
+});
+
+describe("a gateway on two machines", () => {
+  /** As the mock engine generates it. */
+  const STATIC_KEY = `sk-${createHash("sha256").update("gateway-static-key-poc").digest("hex")}`;
+  const twoVm = (changes: object = {}, given: Record<string, string> = {}) =>
+    deploy(
+      {
+        deployment: {
+          topology: "two-vm",
+          machine: { address: "192.168.10.18", ssh: { hostKey: "learn" } },
+        },
+        database: { machine: { address: "192.168.10.19" }, engine: "both" },
+        staticKeys: { poc: {} },
+        ...changes,
+      },
+      given,
+    );
+
+  test("gives the service its secrets by a file that its group alone may read, as secrets", async () => {
+    const { inputs } = find(await twoVm(), "gateway-proxy-environment");
+    expect(inputs).toMatchObject({ mode: "0640", group: "litellm" });
+    const text = String(revealSecret(inputs["content"]));
+    expect(text).toMatch(/^LITELLM_MASTER_KEY="sk-[0-9a-f]{64}"$/m);
+    expect(text).toMatch(/^DATABASE_URL="postgresql:.+@192\.168\.10\.19:5432\/litellm_db\?/m);
+    expect(text).toMatch(/^REQUEST_LOG_DATABASE_URL="postgresql\+psycopg:.+verify-full/m);
+    expect(text).not.toContain(STATIC_KEY);
+  });
+
+  test("places digests of static keys, and their values nowhere", async () => {
+    const registrations = await twoVm();
+    const { inputs } = find(registrations, "gateway-proxy-static-keys");
+    const digest = createHash("sha256").update(STATIC_KEY).digest("hex");
+    expect(String(revealSecret(inputs["content"]))).toContain(digest);
+    expect(JSON.stringify(registrations)).not.toContain(STATIC_KEY);
+  });
+
+  test("uses a learnt host key, and a sudo password as a secret", async () => {
+    const registrations = await twoVm({}, { gatewaySudoPassword: "sudo-0123456789" });
+    const { connection } = find(registrations, "gateway-proxy-user").inputs as {
+      connection: unknown;
+    };
+    const reached = (isSecret(connection) ? revealSecret(connection) : connection) as Record<
+      string,
+      unknown
+    >;
+    expect(reached["hostKey"]).toBe("ssh-ed25519 AAAA");
+    expect(isSecret(connection) || isSecret(reached["sudoPassword"])).toBe(true);
+  });
+
+  test("with the request log alone has neither Prisma nor LiteLLM's tables", async () => {
+    const names = list(
+      await twoVm({
+        database: { machine: { address: "192.168.10.19" }, engine: "sqlalchemy" },
+      }),
+    );
+    expect(names.filter((name) => /prisma|Job/i.test(name))).toEqual([
+      "litellm:ssh:Job gateway-proxy-request-log-migration",
+    ]);
   });
 });

@@ -5,8 +5,9 @@ import { expect, test } from "vitest";
 import { resources } from "../../../components/provider/resources.ts";
 
 test("the plugin serves exactly the types that programs declare", () => {
-  const declared = readFileSync("components/resources.ts", "utf8").match(
-    /(?<=")litellm:\w+:\w+(?=")/g,
+  const declared = ["resources", "machine-resources"].flatMap(
+    (name) =>
+      readFileSync(`components/${name}.ts`, "utf8").match(/(?<=")litellm:\w+:\w+(?=")/g) ?? [],
   );
-  expect(resources.map(({ token }) => token).sort()).toEqual(declared?.sort());
+  expect(resources.map(({ token }) => token).sort()).toEqual(declared.sort());
 });

@@ -67,6 +67,10 @@ describe("defaults", () => {
         "redis": {
           "kind": "none",
         },
+        "requestLog": {
+          "bufferRows": 20000,
+          "spillMegabytes": 256,
+        },
         "requestTimeoutSeconds": 600,
         "router": {
           "contentPolicyFallbacks": {},
@@ -75,6 +79,7 @@ describe("defaults", () => {
         },
         "routerSettings": {},
         "secretNames": [],
+        "staticKeys": {},
         "ui": {
           "username": "admin",
         },
@@ -143,7 +148,7 @@ describe("errors", () => {
     ).toMatchInlineSnapshot(`
       "invalid settings: 8 errors
 
-      deployment.topology must be "local", "single-host" or "traefik", not "locl"
+      deployment.topology must be "local", "single-host", "traefik" or "two-vm", not "locl"
         pulumi config set --path 'deployment.topology' local
 
       deployment.proxyPort must be at least 1024, not 80
@@ -177,7 +182,7 @@ describe("errors", () => {
         modles is no setting, did you mean "models"?
           pulumi config rm modles && pulumi config set models '[]'
 
-        colour is no setting, known are deployment, database, redis, endpoints, models, modelFiles, includes, allowNonRegisteredModels, router, cache, callbacks, alerting, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, detailedDebug, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, redisPassword, slackWebhookUrl, alertWebhookUrl, adminUsers, tlsPrivateKey, secrets
+        colour is no setting, known are deployment, database, redis, requestLog, staticKeys, endpoints, models, modelFiles, includes, allowNonRegisteredModels, router, cache, callbacks, alerting, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, detailedDebug, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, gatewaySudoPassword, databaseSudoPassword, redisPassword, slackWebhookUrl, alertWebhookUrl, adminUsers, tlsPrivateKey, secrets
           pulumi config rm colour
 
         deployment.proxyPort was set without --path, so it is a setting of its own, which there is none of
