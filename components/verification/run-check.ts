@@ -332,7 +332,22 @@ async function manage(
   }
 }
 
+const READINESS_ATTEMPTS = 4;
+const READINESS_PAUSE_MILLISECONDS = 2000;
+
+/** A busy LiteLLM that has no answer of its database within 2 s says that there is none. */
 async function observeReadiness(target: CheckTarget, wanted: string): Promise<string> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await askReadiness(target, wanted);
+    } catch (error) {
+      if (attempt === READINESS_ATTEMPTS) throw error;
+      await sleep(READINESS_PAUSE_MILLISECONDS);
+    }
+  }
+}
+
+async function askReadiness(target: CheckTarget, wanted: string): Promise<string> {
   const { db } = (await call(target, "/health/readiness", { key: null })) as { db?: string };
   if (db !== wanted) {
     throw new Error(`readiness says database "${db ?? "unknown"}", not "${wanted}"`);

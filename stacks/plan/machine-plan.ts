@@ -21,7 +21,7 @@ export interface MachineFilePlan {
   readonly group: string;
 }
 
-export interface MachineDirectoryPlan {
+interface MachineDirectoryPlan {
   readonly path: string;
   readonly mode: string;
   readonly owner: string;

@@ -216,7 +216,7 @@ async function filterAsync<T>(
 }
 
 /** A failure of apt or dpkg, in the user's words. */
-export class AptError extends Error {
+class AptError extends Error {
   /** What apt knows of its repositories may be out of date. */
   readonly isCuredByUpdate: boolean;
 

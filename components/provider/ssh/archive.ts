@@ -80,7 +80,7 @@ export function readEntries(folder: string, destination: string): ArchiveEntry[]
 }
 
 /** One file of this machine; whoever may run it here may do so there. */
-export function readEntry(path: string, name: string): ArchiveEntry {
+function readEntry(path: string, name: string): ArchiveEntry {
   const isProgram = (statSync(path).mode & 0o100) !== 0;
   return { name, content: readFileSync(path), mode: isProgram ? 0o755 : 0o644 };
 }
