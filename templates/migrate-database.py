@@ -139,6 +139,14 @@ def main():
     run_command_line = prisma_toolchain.run_prisma
     prisma_toolchain.run_prisma = run_prisma
 
+    try:
+        from litellm_proxy_extras import request_log_indexes
+    except ImportError:
+        pass  # another release of LiteLLM, which builds its indexes otherwise
+    else:
+        # Two pauses in which other migrations could take the lock: this one runs alone.
+        request_log_indexes._LOCK_HANDOVER_SECONDS = 0
+
     from litellm import run_server
 
     # Called as a function it returns after the set-up, and ends the process with 1 or 2 when that fails.
