@@ -202,8 +202,6 @@ describe.skipIf(!engine.available)(`npm run compose (${engine.reason})`, () => {
 
   const configure = (response: string): void => {
     gateway.configureContainers({
-      // Checks look for a request in the spend log.
-      generalSettings: { proxy_batch_write_at: 5 },
       environmentVariables: { ODD },
       models: [
         { name: "hello", provider: "mock", response },

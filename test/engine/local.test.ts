@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -6,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { findPortHolder, listGroup } from "../../components/provider/host/process-table.ts";
+import { listCommandLines, watchCommandLines } from "../support/command-lines.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
 import { type CommandResult, nameOf, type PulumiProject } from "../support/pulumi-project.ts";
 
@@ -19,18 +19,8 @@ const printed: string[] = [];
 /** Every command line that was seen while a deployment ran. */
 const commandLines = new Set<string>();
 
-const listCommandLines = (): string[] =>
-  spawnSync("ps", ["-eo", "args"], { encoding: "utf8" }).stdout.split("\n");
-
 const up = async (): Promise<CommandResult> => {
-  const SAMPLE_MILLISECONDS = 200;
-  const sampler = setInterval(() => {
-    for (const line of listCommandLines()) {
-      commandLines.add(line);
-    }
-  }, SAMPLE_MILLISECONDS);
-  const result = await pulumi.up();
-  clearInterval(sampler);
+  const result = await watchCommandLines(commandLines, () => pulumi.up());
   printed.push(result.output);
   return result;
 };
@@ -267,8 +257,10 @@ describe("a mistake ends in a clear error before anything changes", () => {
 });
 
 describe("an end", () => {
+  const models = [{ name: "hello", provider: "mock", response: "Resumed." }];
+
   test("in the middle of an up is resumed by the next", async () => {
-    gateway.configure({ models: [{ name: "hello", provider: "mock", response: "Resumed." }] });
+    gateway.configure({ models });
     const { child, finished } = pulumi.launch("up", "--yes", "--skip-preview");
     await expect
       .poll(() => findPortHolder(gateway.proxyPort), { timeout: 60_000, interval: 50 })
@@ -284,13 +276,13 @@ describe("an end", () => {
 
   test("of what is protected is refused", async () => {
     const deployment = { topology: "local", proxyPort: gateway.proxyPort };
-    gateway.configure({ deployment: { ...deployment, protect: true } });
+    gateway.configure({ deployment: { ...deployment, protect: true }, models });
     await up();
     const { exitCode, output } = await pulumi.run("destroy", "--yes");
     expect(exitCode).not.toBe(0);
     expect(output).toMatch(/cannot be deleted.*protected/s);
-    expect(await gateway.chat("hello")).toBe("Hello.");
-    gateway.configure();
+    expect(await gateway.chat("hello")).toBe("Resumed.");
+    gateway.configure({ models });
     await up();
   });
 

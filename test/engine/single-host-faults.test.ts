@@ -43,10 +43,9 @@ const container = (service: string): string => `${gateway.namePrefix}-${service}
 let cpusPerWorker = 1;
 
 const configure = (changes: Record<string, unknown> = {}): void => {
-  const { deployment = {}, generalSettings = {}, ...others } = changes as Record<string, object>;
+  const { deployment = {}, ...others } = changes as Record<string, object>;
   gateway.configureContainers({
     deployment: { cpusPerWorker, ...deployment },
-    generalSettings: { proxy_batch_write_at: 2, ...generalSettings },
     models: [
       { name: "hello", provider: "mock", response: "Hello." },
       {

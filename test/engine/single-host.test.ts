@@ -7,6 +7,7 @@ import { CommandError } from "../../components/provider/host/command.ts";
 import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";
+import { watchCommandLines } from "../support/command-lines.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
 import { type CommandResult, nameOf, type PulumiProject } from "../support/pulumi-project.ts";
 
@@ -24,14 +25,7 @@ const printed: string[] = [];
 const commandLines = new Set<string>();
 
 const up = async (): Promise<CommandResult> => {
-  const SAMPLE_MILLISECONDS = 100;
-  const sampler = setInterval(() => {
-    const { stdout } = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" });
-    for (const line of stdout.split("\n")) commandLines.add(line);
-  }, SAMPLE_MILLISECONDS);
-  const result = await pulumi.up().finally(() => {
-    clearInterval(sampler);
-  });
+  const result = await watchCommandLines(commandLines, () => pulumi.up());
   printed.push(result.output);
   return result;
 };
@@ -44,6 +38,23 @@ const touched = async (how = /./): Promise<string[]> =>
       (await changes()).filter((step) => how.test(step)).map((step) => step.split(" ")[1] ?? ""),
     ),
   ].sort();
+/** With a model that takes its time, beside those of every gateway. */
+const configure = ({ models = [], ...changes }: { models?: object[]; database?: object } = {}) => {
+  gateway.configureContainers({
+    models: [
+      { name: "hello", provider: "mock", response: "Hello." },
+      { name: "vector", provider: "mock", mode: "embedding" },
+      {
+        name: "slow",
+        provider: "openai-compatible",
+        model: "slow-delay-8000",
+        baseUrl: `http://host.docker.internal:${new URL(upstream.url).port}/v1`,
+      },
+      ...models,
+    ],
+    ...changes,
+  });
+};
 const container = (service: string): string => `${gateway.namePrefix}-${service}`;
 const inspect = async (service: string): Promise<Inspected> => {
   const [inspected] = JSON.parse(await docker(["inspect", container(service)])) as Inspected[];
@@ -81,7 +92,7 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
   });
 
   test("starts without a database, and answers clearly what needs one", async () => {
-    gateway.configureContainers({ database: { kind: "none" } });
+    configure({ database: { kind: "none" } });
     const { output } = await up();
     expect(output).toContain("✓ proxy is ready, without a database");
     expect(output).toContain("✓ chat with hello, streamed");
@@ -95,7 +106,7 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
 
   test("gets a database by one setting, and keeps its master key and URL", async () => {
     const before = await pulumi.readOutputs();
-    gateway.configureContainers();
+    configure();
     const added = (await changes()).filter((step) => step.startsWith("create "));
     expect(added).toContain("create gateway-database-container");
     expect(added).toContain("create gateway-proxy-migration");
@@ -184,18 +195,12 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
   });
 
   test("changes only configuration and proxy when a model is added, and finishes running requests", async () => {
-    const slow = {
-      name: "slow",
-      provider: "openai-compatible",
-      model: "slow-delay-8000",
-      baseUrl: `http://host.docker.internal:${new URL(upstream.url).port}/v1`,
-    };
-    const hello = { name: "hello", provider: "mock", response: "Hello again." };
-    gateway.configureContainers({ models: [hello, slow] });
-    await up();
     await pulumi.setConfig("litellm-gateway:openaiApiKey", PROVIDER_KEY, { secret: true });
-    gateway.configureContainers({
-      models: [hello, slow, { name: "gpt", provider: "openai", model: "gpt-5" }],
+    configure({
+      models: [
+        { name: "gpt", provider: "openai", model: "gpt-5" },
+        { name: "again", provider: "mock", response: "Hello again." },
+      ],
     });
     const text = await pulumi.previewText();
     printed.push(text);
@@ -206,7 +211,7 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
     await expect.poll(() => upstream.countRequests().length).toBeGreaterThan(0);
     await up();
     expect(await running).toContain("Hi");
-    expect(await gateway.chat("hello")).toBe("Hello again.");
+    expect(await gateway.chat("again")).toBe("Hello again.");
   });
 
   test("touches what it must when a password is rotated", async () => {
@@ -236,7 +241,7 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
     expect(output).toContain("gateway-proxy-container deleted");
     await up();
     expect((await inspect("postgresql")).HostConfig).toMatchObject({ Memory: 1024 * 2 ** 20 });
-    expect(await gateway.chat("hello")).toBe("Hello again.");
+    expect(await gateway.chat("again")).toBe("Hello again.");
   });
 
   test("shows its secrets nowhere", async () => {
@@ -299,8 +304,6 @@ describe.skipIf(!engine.available)(`a gateway on one Docker host (${engine.reaso
     expect(
       await docker(["volume", "ls", "--quiet", "--filter", `name=${container("postgresql")}`]),
     ).toBe("");
-    gateway.configureContainers();
-    await up();
   });
 
   test("stands beside another of its kind", async () => {

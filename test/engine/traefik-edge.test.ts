@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -15,6 +14,7 @@ import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";
 import { AcmeServer } from "../support/acme-server.ts";
 import { CertificateAuthority } from "../support/certificate-authority.ts";
+import { watchCommandLines } from "../support/command-lines.ts";
 import { askEdge, type EdgeAnswer, type EdgeRequest } from "../support/edge-client.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
 import { type CommandResult, nameOf, type PulumiProject } from "../support/pulumi-project.ts";
@@ -60,14 +60,7 @@ const printed: string[] = [];
 const commandLines = new Set<string>();
 
 const up = async (): Promise<CommandResult> => {
-  const SAMPLE_MILLISECONDS = 100;
-  const sampler = setInterval(() => {
-    const { stdout } = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" });
-    for (const line of stdout.split("\n")) commandLines.add(line);
-  }, SAMPLE_MILLISECONDS);
-  const result = await pulumi.up().finally(() => {
-    clearInterval(sampler);
-  });
+  const result = await watchCommandLines(commandLines, () => pulumi.up());
   printed.push(result.output);
   return result;
 };

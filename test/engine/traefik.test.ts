@@ -8,6 +8,7 @@ import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";
 import { changeUnderLoad, describeLoad, UNHARMED } from "../support/change-under-load.ts";
+import { watchCommandLines } from "../support/command-lines.ts";
 import {
   inspectContainer,
   type InspectedContainer,
@@ -56,20 +57,13 @@ const models = () => [
   { name: "hello", provider: "mock", response: "Hello." },
   // As many at once as clients wait for, and time for others between them.
   model("chat-delay-300"),
-  model("stream-pause-50"),
+  model("stream-pause-100"),
 ];
 /** Of (a), and kept from then on. */
 const added = () => [...models(), model("added", keyed, { apiKey: "addedApiKey" })];
 
 const configure = (changes: Record<string, unknown> = {}): void => {
-  const { generalSettings = {}, ...others } = changes as Record<string, object>;
-  gateway.configureTraefik({
-    // The checks wait for what is written.
-    generalSettings: { proxy_batch_write_at: 2, ...generalSettings },
-    redis: { kind: "managed" },
-    models: models(),
-    ...others,
-  });
+  gateway.configureTraefik({ redis: { kind: "managed" }, models: models(), ...changes });
 };
 
 const setSecret = async (path: string, value: string): Promise<void> => {
@@ -81,14 +75,9 @@ const setSecret = async (path: string, value: string): Promise<void> => {
 
 /** An `up`, whatever comes of it. */
 const run = async (): Promise<CommandResult> => {
-  const SAMPLE_MILLISECONDS = 200;
-  const sampler = setInterval(() => {
-    const { stdout } = spawnSync("ps", ["-eo", "args"], { encoding: "utf8" });
-    for (const line of stdout.split("\n")) commandLines.add(line);
-  }, SAMPLE_MILLISECONDS);
-  const result = await pulumi.run("up", "--yes", "--skip-preview").finally(() => {
-    clearInterval(sampler);
-  });
+  const result = await watchCommandLines(commandLines, () =>
+    pulumi.run("up", "--yes", "--skip-preview"),
+  );
   printed.push(result.output);
   return result;
 };
@@ -106,8 +95,9 @@ const loaded = async (name: string, change: () => Promise<void>): Promise<LoadRe
       ...client,
       port: gateway.proxyPort,
       model: "chat-delay-300",
-      streamModel: "stream-pause-50",
-      streamWords: 160,
+      streamModel: "stream-pause-100",
+      rate: 8,
+      streamWords: 80,
       stagger: 2,
     },
     change,

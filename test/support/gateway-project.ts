@@ -126,6 +126,8 @@ export class GatewayProject {
         { name: "vector", provider: "mock", mode: "embedding" },
       ],
       ...changes,
+      // In production it writes once a minute, and the checks wait for what is written.
+      generalSettings: { proxy_batch_write_at: 2, ...(changes["generalSettings"] as Config) },
     };
     stack["config"] = {
       ...Object.fromEntries(secrets),

@@ -14,8 +14,13 @@ export interface LoadOptions {
   readonly model: string;
   /** Streams the echo slowly, such as `openai/gpt-pause-50` of the upstream double. */
   readonly streamModel: string;
-  /** How many chats are under way at any time. Default: 8. */
+  /** How many clients chat. Default: 8. */
   readonly concurrency?: number;
+  /**
+   * How many chats a second they begin together at the most, so that the machine has something left for
+   * the change. Default: each begins its next one as soon as it is answered.
+   */
+  readonly rate?: number;
   /** How many streams are. Default: 3. */
   readonly streams?: number;
   /** How many words a stream has: with pauses of 50 ms, 300 take 15 s. Default: 300. */
@@ -48,7 +53,7 @@ export interface LoadReport {
   readonly longestGapMilliseconds: number;
 }
 
-/** What the thread says when as many chats have ended as are to be under way at any time. */
+/** What the thread says when as many chats have ended as there are clients. */
 export const BEGUN = "begun";
 
 export interface Load {

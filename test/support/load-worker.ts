@@ -8,6 +8,7 @@ import { BEGUN, type LoadFailure, type LoadOptions, type LoadReport } from "./lo
 const options = workerData as LoadOptions;
 const {
   concurrency = 8,
+  rate = Infinity,
   streams: streamCount = 3,
   streamWords = 300,
   stagger = 5,
@@ -59,6 +60,9 @@ function noteGap(): void {
 }
 
 async function chatOnAndOn(_: unknown, worker: number): Promise<void> {
+  const periodMilliseconds = (concurrency / rate) * 1000;
+  // One after the other, not all at once.
+  await pause((worker / rate) * 1000);
   for (let round = 0; !stopping.signal.aborted; round += 1) {
     // Never the same twice: no cache shall answer.
     const content = `${began.toString(36)} ${worker} ${round}`;
@@ -75,11 +79,18 @@ async function chatOnAndOn(_: unknown, worker: number): Promise<void> {
       // A refusal is quick: it shall not be counted a thousand times.
       await sleep(20);
     }
+    await pause(start + periodMilliseconds - performance.now());
   }
 }
 
+/** Until it is stopped at the longest. */
+async function pause(milliseconds: number): Promise<void> {
+  if (milliseconds <= 0) return;
+  await sleep(milliseconds, undefined, { signal: stopping.signal }).catch(() => undefined);
+}
+
 async function streamOnAndOn(delaySeconds: number): Promise<void> {
-  await sleep(delaySeconds * 1000, undefined, { signal: stopping.signal }).catch(() => undefined);
+  await pause(delaySeconds * 1000);
   while (!stopping.signal.aborted) {
     const words = Array.from({ length: streamWords }, (_, index) => `${streams}.${index}`);
     const start = performance.now();

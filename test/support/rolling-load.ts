@@ -1,4 +1,5 @@
 import { Agent, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** What clients have seen while something was changed under them. */
 interface LoadReport {
@@ -25,6 +26,9 @@ interface RollingLoadOptions {
   /** Its answer must end with the line `end`. */
   readonly streamPath: string;
 }
+
+/** Between two requests of a client: it shall not keep the machine from the change. */
+const PAUSE_MILLISECONDS = 20;
 
 /** Constant requests and streams to a server on this machine, until they are stopped. */
 export function startLoad(options: RollingLoadOptions): RollingLoad {
@@ -57,6 +61,7 @@ export function startLoad(options: RollingLoadOptions): RollingLoad {
         failures.push((error as Error).message);
       }
       requests += 1;
+      await sleep(PAUSE_MILLISECONDS);
     }
   };
   const listen = async (): Promise<void> => {
