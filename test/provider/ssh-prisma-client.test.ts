@@ -1,3 +1,4 @@
+import type { PrismaClientOutputs } from "../../components/provider/litellm/prisma-client.ts";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -11,7 +12,6 @@ import { job, type JobInputs } from "../../components/provider/ssh/job.ts";
 import {
   machinePrismaClient,
   type MachinePrismaClientInputs,
-  type MachinePrismaClientOutputs,
 } from "../../components/provider/ssh/prisma-client.ts";
 import {
   machinePythonEnvironment,
@@ -63,7 +63,7 @@ describe.skipIf(!available.available)(`LiteLLM on a machine ${available.reason}`
   let machine: Machine;
   let environment: MachinePythonEnvironmentInputs;
   let inputs: MachinePrismaClientInputs;
-  let outputs: MachinePrismaClientOutputs;
+  let outputs: PrismaClientOutputs;
 
   const psql = async (query: string) =>
     (await docker(["exec", `${NAME}-db`, "psql", "-XAtU", "postgres", "-c", query])).trim();

@@ -5,6 +5,7 @@ import {
   installPackages,
   listInstalled,
   LOCK_DEADLINE_SECONDS,
+  openApt,
   removePackages,
   withApt,
   type Apt,
@@ -114,17 +115,6 @@ const identify = ({ connection }: AptPackagesInputs, id: string): string =>
 
 const nameOf = (each: string): string => each.replace(/=.*/, "");
 const verbOf = ({ purge }: AptPackagesInputs) => (purge ? "purge" : "remove");
-
-function openApt(
-  context: OperationContext,
-  { connection, lockDeadlineSeconds }: AptPackagesInputs,
-): Apt {
-  const session = openSession(connection, context.signal);
-  const log = (message: string) => {
-    context.log(message, { ephemeral: true });
-  };
-  return { connection, session, signal: context.signal, lockDeadlineSeconds, log };
-}
 
 async function ensure(
   context: OperationContext,

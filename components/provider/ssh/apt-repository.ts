@@ -4,6 +4,7 @@ import {
   areListsStale,
   isOffered,
   LOCK_DEADLINE_SECONDS,
+  openApt,
   runApt,
   updateLists,
   withApt,
@@ -244,17 +245,6 @@ function parseSource(
     suite: foundSuite === expand(suite, codename) ? suite : foundSuite,
     components: value("Components")?.split(/\s+/) ?? components,
   };
-}
-
-function openApt(
-  context: OperationContext,
-  { connection, lockDeadlineSeconds }: AptRepositoryInputs,
-): Apt {
-  const session = openSession(connection, context.signal);
-  const log = (message: string) => {
-    context.log(message, { ephemeral: true });
-  };
-  return { connection, session, signal: context.signal, lockDeadlineSeconds, log };
 }
 
 async function ensure(

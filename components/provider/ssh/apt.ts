@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { type Connection, formatMachine, formatSsh } from "./connection.ts";
-import { exclusively, type Result, type Session } from "./session.ts";
+import type { OperationContext } from "../resource.ts";
+import { exclusively, openSession, type Result, type Session } from "./session.ts";
 
 /** What a machine's apt is worked on with. */
 export interface Apt {
@@ -22,6 +23,21 @@ export interface InstalledPackage {
 export const LOCK_DEADLINE_SECONDS = 300;
 const WORK_DEADLINE_SECONDS = 1800;
 const LOCK_POLL_MILLISECONDS = 2000;
+
+/** The apt of the machine that a resource is on. */
+export function openApt(
+  context: OperationContext,
+  {
+    connection,
+    lockDeadlineSeconds,
+  }: { readonly connection: Connection; readonly lockDeadlineSeconds: number },
+): Apt {
+  const session = openSession(connection, context.signal);
+  const log = (message: string) => {
+    context.log(message, { ephemeral: true });
+  };
+  return { connection, session, signal: context.signal, lockDeadlineSeconds, log };
+}
 
 /** One at a time on each machine: dpkg knows no more, and would have us wait for ourselves. */
 export function withApt<T>(apt: Apt, task: () => Promise<T>): Promise<T> {

@@ -4,6 +4,7 @@ import { dirname, join, posix, resolve } from "node:path";
 import { z } from "zod";
 
 import { CommandError } from "../host/command.ts";
+import type { PrismaClientOutputs } from "../litellm/prisma-client.ts";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";
 import { placeFolder, readEntries, type ArchiveEntry } from "./archive.ts";
 import { readArchitecture } from "./architecture.ts";
@@ -37,19 +38,8 @@ const inputs = z.strictObject({
 export type MachinePrismaClientInputs = z.output<typeof inputs>;
 type Engine = "native" | "wasm";
 
-export interface MachinePrismaClientOutputs {
-  /** The engine that was chosen. */
-  readonly engine: Engine;
-  /** Commit of Prisma's engines that it was built from. */
-  readonly engineVersion: string;
-  /** Variables that LiteLLM, and its migration, need in order to use it. No secrets. */
-  readonly environment: Record<string, string>;
-  /** SHA-256 of the schema that the client was generated for; empty while there is no client. */
-  readonly schemaSha256: string;
-}
-
 /** Written when the client is complete. */
-type Stamp = MachinePrismaClientOutputs & { readonly requirementsSha256: string };
+type Stamp = PrismaClientOutputs & { readonly requirementsSha256: string };
 
 /**
  * The Python client for LiteLLM's database schema on a machine, and the engines that it runs its
@@ -80,7 +70,7 @@ export const machinePrismaClient = {
     return {
       inputs: inputs as MachinePrismaClientInputs,
       outputs: {
-        ...pickOutputs(found ?? (outputs as MachinePrismaClientOutputs)),
+        ...pickOutputs(found ?? (outputs as PrismaClientOutputs)),
         ...(!isComplete && { schemaSha256: "" }),
       },
     };
@@ -99,7 +89,7 @@ export const machinePrismaClient = {
   },
 
   drift: (outputs) => (outputs.schemaSha256 === "" ? ["schemaSha256"] : []),
-} satisfies ResourceDefinition<MachinePrismaClientInputs, MachinePrismaClientOutputs>;
+} satisfies ResourceDefinition<MachinePrismaClientInputs, PrismaClientOutputs>;
 
 const CHECKOUT = resolve(import.meta.dirname, "../../..");
 const STAND_IN = "tools/prisma-engine";
@@ -154,7 +144,7 @@ async function ensure(
   context: OperationContext,
   inputs: MachinePrismaClientInputs,
   wish: MachinePrismaClientInputs["engine"],
-): Promise<MachinePrismaClientOutputs> {
+): Promise<PrismaClientOutputs> {
   const session = openSession(inputs.connection, context.signal);
   const found = await observe(session, inputs.python);
   if (
@@ -257,7 +247,7 @@ async function generate(
   session: Session,
   { python, requirementsSha256 }: MachinePrismaClientInputs,
   engine: Engine,
-): Promise<MachinePrismaClientOutputs> {
+): Promise<PrismaClientOutputs> {
   const folder = folderOf(python);
   const standIn = posix.join(folder, "stand-in");
   if (engine === "wasm") {
@@ -276,7 +266,7 @@ async function generate(
     throw new GenerationError(engine, new CommandError("prisma generate", how, stderr));
   }
   const [query = "", schema = "", engineVersion = "", schemaSha256 = ""] = stdout.split("\n");
-  const outputs: MachinePrismaClientOutputs = {
+  const outputs: PrismaClientOutputs = {
     engine,
     engineVersion,
     environment: {
@@ -341,7 +331,7 @@ function pickOutputs({
   engineVersion,
   environment,
   schemaSha256,
-}: MachinePrismaClientOutputs): MachinePrismaClientOutputs {
+}: PrismaClientOutputs): PrismaClientOutputs {
   return { engine, engineVersion, environment, schemaSha256 };
 }
 
