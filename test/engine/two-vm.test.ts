@@ -436,11 +436,11 @@ async function countRows(): Promise<Record<string, string>> {
 
 async function expectNothingLeft(): Promise<void> {
   const left = await front.script(
-    "ls -d /opt/litellm /etc/litellm /var/log/litellm /var/lib/litellm /etc/systemd/system/litellm* 2>/dev/null; getent passwd litellm; ss -Hltn 'sport = :4000'; :",
+    "ls -d /opt/litellm /etc/litellm /var/log/litellm /var/lib/litellm /etc/systemd/system/litellm* 2>/dev/null || :; getent passwd litellm || :; ss -Hltn 'sport = :4000'; :",
   );
   expect(left).toBe("");
   const leftBehind = await back.script(
-    "ls -d /var/lib/postgresql/17/main /etc/postgresql/17/main /etc/systemd/system/litellm* /etc/litellm* 2>/dev/null; ss -Hltn 'sport = :5432'; :",
+    "ls -d /var/lib/postgresql/17/main /etc/postgresql/17/main /etc/systemd/system/litellm* /etc/litellm* 2>/dev/null || :; ss -Hltn 'sport = :5432'; :",
   );
   expect(leftBehind).toBe("");
 }
