@@ -19,6 +19,7 @@ import {
   traefikReplicas,
   traefikThroughput,
 } from "../test/bench/traefik.ts";
+import { twoVmHardening, twoVmRefresh, twoVmRequestLog, twoVmUp } from "../test/bench/two-vm.ts";
 import { up } from "../test/bench/up.ts";
 
 const BENCHMARKS = new Map<string, Benchmark>(
@@ -34,6 +35,10 @@ const BENCHMARKS = new Map<string, Benchmark>(
     "traefik-replicas": traefikReplicas,
     "traefik-cache": traefikCache,
     "traefik-change": traefikChange,
+    "two-vm-up": twoVmUp,
+    "two-vm-refresh": twoVmRefresh,
+    "two-vm-request-log": twoVmRequestLog,
+    "two-vm-hardening": twoVmHardening,
   }),
 );
 
