@@ -46,8 +46,9 @@ test("Debian and Ubuntu are known by /etc/os-release, and others are refused", (
 describe.skipIf(!lab.available)(`apt on a machine (${lab.reason})`, () => {
   let network: LabNetwork;
   let machine: Machine;
-  /** Of the repository that is added. */
+  /** Of the repository that is added, which is another suite of the machine's own. */
   let key: string;
+  let uri: string;
 
   const place = () => ({ connection: connection.parse(machine.connection()) });
   const parsePackages = (packages: string[], changes: object = {}) =>
@@ -56,7 +57,7 @@ describe.skipIf(!lab.available)(`apt on a machine (${lab.reason})`, () => {
     aptRepository.inputs.parse({
       ...place(),
       name: "backports",
-      uri: "http://deb.debian.org/debian",
+      uri,
       suite: "{codename}-backports",
       signingKey: key,
       ...changes,
@@ -90,6 +91,10 @@ describe.skipIf(!lab.available)(`apt on a machine (${lab.reason})`, () => {
     network = await createNetwork(`apt-${process.pid}`);
     machine = await startMachine(`apt-${process.pid}`, { network, address: network.address(19) });
     key = await machine.script(`cat ${keyFile("trixie-automatic")}`);
+    const sources = await machine.script(
+      "cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || :",
+    );
+    uri = /https?:\/\/\S+/.exec(sources)?.[0] ?? "";
   });
 
   afterAll(async () => {
@@ -187,7 +192,7 @@ open("/run/locked", "w"); time.sleep(${seconds})' >/dev/null 2>&1 &
     expect(id).toBe("backports");
     expect(outputs).toEqual({ origin: "backports", intact: true });
     expect(await machine.script("cat /etc/apt/sources.list.d/backports.sources")).toBe(
-      "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: trixie-backports\nComponents: main\nSigned-By: /etc/apt/keyrings/backports.asc\n",
+      `Types: deb\nURIs: ${uri}\nSuites: trixie-backports\nComponents: main\nSigned-By: /etc/apt/keyrings/backports.asc\n`,
     );
     expect(await machine.script("apt-cache policy | grep -c trixie-backports")).not.toBe("0\n");
     expect(await preview(aptRepository, id, inputs, outputs)).toEqual([]);
