@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -277,9 +277,10 @@ test("passes on what the native schema engine says, without the password", async
       `${advice}\nP1001\n\nCannot use postgresql://postgres:***@127.0.0.1:${new URL(url).port}/native%20errors`,
     ),
   );
-  const standIn = resolve("tools/prisma-engine/schema-engine");
-  await expect(create(standIn)).rejects.toThrow(
-    `${advice}\n${standIn} ended with status 1\nthis stand-in`,
+  const ending = join(folder, "schema-engine that ends");
+  writeFileSync(ending, "#!/bin/sh\necho 'it cannot be started' >&2\nexit 1\n", { mode: 0o755 });
+  await expect(create(ending)).rejects.toThrow(
+    `${advice}\n${ending} ended with status 1\nit cannot be started`,
   );
   await expect(create("/nowhere")).rejects.toThrow(`${advice}\nspawn /nowhere ENOENT`);
 });
