@@ -1,6 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { GatewayMachinePlan, MachineUnitPlan } from "../stacks/plan/machine-plan.ts";
+import type {
+  GatewayMachinePlan,
+  MachineFilePlan,
+  MachineUnitPlan,
+} from "../stacks/plan/machine-plan.ts";
 import { sha256 } from "../stacks/sha256.ts";
 import { renderSystemdEnvironmentFile } from "../templates/systemd-environment-file.ts";
 import type { MachineConnection } from "./machine.ts";
@@ -134,18 +138,11 @@ export class GatewayMachine extends pulumi.ComponentResource {
       environmentFile,
     ];
     const migrated = this.#migrate(name, args, prepared);
-    const files = [...plan.programs, ...plan.configuration];
-    const digest = (paths: readonly string[]) =>
-      Object.fromEntries(
-        files
-          .filter(({ path }) => paths.includes(path))
-          .map(({ path, content }) => [path, sha256(content)]),
-      );
     const socket = this.#addUnit(`${name}-socket`, plan.socket, { dependsOn: prepared });
     const service = this.#addUnit(`${name}-service`, plan.service, {
       dependsOn: [...prepared, ...migrated, socket],
       restartOn: {
-        ...digest(plan.programs.map(({ path }) => path)),
+        ...digestFiles(plan.programs),
         requirements: python.installedSha256,
         startSettings: plan.startSettingsSha256,
         environment: environment.digest,
@@ -154,7 +151,7 @@ export class GatewayMachine extends pulumi.ComponentResource {
         }),
       },
       reloadOn: {
-        ...digest(plan.configuration.map(({ path }) => path)),
+        ...digestFiles(plan.configuration),
         ...(args.staticKeysFile !== undefined && {
           staticKeys: pulumi.unsecret(args.staticKeysFile.apply(sha256)),
         }),
@@ -280,6 +277,10 @@ export class GatewayMachine extends pulumi.ComponentResource {
       { parent: this, dependsOn: [...options.dependsOn] },
     );
   }
+}
+
+function digestFiles(files: readonly MachineFilePlan[]): Record<string, string> {
+  return Object.fromEntries(files.map(({ path, content }) => [path, sha256(content)]));
 }
 
 /** Half an hour: what LiteLLM's migrations may take on a database with millions of rows. */

@@ -9,7 +9,7 @@ import type {
   DockerHostPlan,
   PlanBase,
 } from "./plan.ts";
-import { findMock } from "./proxy-plan.ts";
+import { findMock, readBatchSeconds } from "./proxy-plan.ts";
 import type { Settings } from "../settings/settings.ts";
 
 /** What the names of all that is made on the Docker host begin with. */
@@ -80,9 +80,4 @@ export function planContainersBase(
 function describeVersion(image: string): string {
   const parts = parseImage(image);
   return parts?.tag?.replace(/^v(?=\d)/, "") ?? parts?.digest ?? image;
-}
-
-function readBatchSeconds({ generalSettings }: Settings): number | undefined {
-  const seconds = generalSettings["proxy_batch_write_at"];
-  return typeof seconds === "number" ? seconds : undefined;
 }

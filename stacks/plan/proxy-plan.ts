@@ -120,3 +120,9 @@ export function planSecretVariables(
 export function findMock({ models }: Settings, mode: "chat" | "embedding"): string | undefined {
   return models.find((model) => model.provider === "mock" && model.mode === mode)?.name;
 }
+
+/** How often LiteLLM writes what was spent, in seconds; undefined: LiteLLM's own default. */
+export function readBatchSeconds({ generalSettings }: Settings): number | undefined {
+  const seconds = generalSettings["proxy_batch_write_at"];
+  return typeof seconds === "number" ? seconds : undefined;
+}

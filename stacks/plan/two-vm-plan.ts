@@ -23,7 +23,7 @@ import type { OperationsPlan } from "./operations.ts";
 import type { Circumstances, ConnectionBudget, TwoVmPlan } from "./plan.ts";
 import { planMachineDatabase } from "./postgres-machine-plan.ts";
 import { applyProfile } from "./profile.ts";
-import { findMock } from "./proxy-plan.ts";
+import { findMock, readBatchSeconds } from "./proxy-plan.ts";
 import type { Settings } from "../settings/settings.ts";
 
 export function planTwoVm(
@@ -194,9 +194,4 @@ function planDatabase(
     default:
       return database satisfies never;
   }
-}
-
-function readBatchSeconds({ generalSettings }: Settings): number | undefined {
-  const seconds = generalSettings["proxy_batch_write_at"];
-  return typeof seconds === "number" ? seconds : undefined;
 }
