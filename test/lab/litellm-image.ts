@@ -28,7 +28,7 @@ const ENGINE_PACKAGES = [
 ];
 /** Prisma's command line program. */
 const PRISMA_PACKAGES = ["prisma", "@prisma/engines"];
-const ENGINE_SOURCES = ["tools/prisma-engine", "test/lab/images/litellm"];
+const ENGINE_SOURCE = "tools/prisma-engine";
 
 /** Stand-in for LiteLLM's official image of the pinned release. */
 export const litellmImage: Recipe = {
@@ -41,7 +41,7 @@ export const litellmImage: Recipe = {
     Promise.resolve([
       process.version,
       ...[...listDependencies(ENGINE_PACKAGES), ...PRISMA_PACKAGES].map(readNameAndVersion),
-      ...[LOCK_FILE, ...globSync(join(CHECKOUT, "tools/prisma-engine/*")).sort()].map((file) =>
+      ...[LOCK_FILE, ...globSync(join(CHECKOUT, ENGINE_SOURCE, "*")).sort()].map((file) =>
         readFileSync(file, "utf8"),
       ),
     ]),
@@ -73,9 +73,7 @@ async function installPackages(folder: string): Promise<void> {
 
 /** A small checkout with the stand-ins of Prisma's engines and the packages they import. */
 function copyEngine(folder: string): string {
-  for (const source of ENGINE_SOURCES) {
-    cpSync(join(CHECKOUT, source), join(folder, source), { recursive: true });
-  }
+  cpSync(join(CHECKOUT, ENGINE_SOURCE), join(folder, ENGINE_SOURCE), { recursive: true });
   for (const name of listDependencies(ENGINE_PACKAGES)) {
     const package_ = join("node_modules", name);
     cpSync(join(CHECKOUT, package_), join(folder, package_), { recursive: true });

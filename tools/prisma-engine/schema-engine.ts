@@ -15,10 +15,10 @@ import type pg from "pg";
 import { openPool } from "./connection-pool.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { describeConnectionError } from "./errors.ts";
+import { CREATE_MIGRATION_RECORDS, MIGRATION_LOCK } from "./migration-records.ts";
 import { findDatasourceUrl } from "./schema.ts";
 
-/** The lock that keeps two runs of Prisma apart, and how long Prisma waits for it. */
-const ADVISORY_LOCK = 72707369;
+/** How long Prisma waits for another run of its own. */
 const LOCK_TIMEOUT_MILLISECONDS = 10_000;
 const RESOLVE_ADVICE =
   "Read more about how to resolve migration issues in a production database: https://pris.ly/d/migrate-resolve";
@@ -234,11 +234,11 @@ async function applyMigrations(connection: pg.PoolClient, folder: string): Promi
 async function acquireLock(connection: pg.PoolClient): Promise<void> {
   await connection.query(`SET lock_timeout = ${LOCK_TIMEOUT_MILLISECONDS}`);
   try {
-    await connection.query("SELECT pg_advisory_lock($1)", [ADVISORY_LOCK]);
+    await connection.query("SELECT pg_advisory_lock($1)", [MIGRATION_LOCK]);
   } catch {
     throw new KnownError(
       "P1002",
-      `The database server was reached but timed out.\n\nContext: Timed out trying to acquire a postgres advisory lock (SELECT pg_advisory_lock(${ADVISORY_LOCK})). Elapsed: ${LOCK_TIMEOUT_MILLISECONDS}ms. See https://pris.ly/d/migrate-advisory-locking for details.`,
+      `The database server was reached but timed out.\n\nContext: Timed out trying to acquire a postgres advisory lock (SELECT pg_advisory_lock(${MIGRATION_LOCK})). Elapsed: ${LOCK_TIMEOUT_MILLISECONDS}ms. See https://pris.ly/d/migrate-advisory-locking for details.`,
     );
   }
   await connection.query("SET lock_timeout = 0");
@@ -258,18 +258,7 @@ async function createTable(connection: pg.PoolClient): Promise<void> {
       "The database schema is not empty. Read more about how to baseline an existing production database: https://pris.ly/d/migrate-baseline",
     );
   }
-  await connection.query(
-    `CREATE TABLE _prisma_migrations (
-       id                    VARCHAR(36) PRIMARY KEY NOT NULL,
-       checksum              VARCHAR(64) NOT NULL,
-       finished_at           TIMESTAMPTZ,
-       migration_name        VARCHAR(255) NOT NULL,
-       logs                  TEXT,
-       rolled_back_at        TIMESTAMPTZ,
-       started_at            TIMESTAMPTZ NOT NULL DEFAULT now(),
-       applied_steps_count   INTEGER NOT NULL DEFAULT 0
-     )`,
-  );
+  await connection.query(CREATE_MIGRATION_RECORDS);
 }
 
 async function applyMigration(

@@ -10,6 +10,10 @@ import {
   parseConnectionUrl,
   type ConnectionTarget,
 } from "../../../tools/prisma-engine/connection-url.ts";
+import {
+  CREATE_MIGRATION_RECORDS,
+  MIGRATION_LOCK,
+} from "../../../tools/prisma-engine/migration-records.ts";
 import { sha256 } from "../../../stacks/sha256.ts";
 import { CommandError, runCommand } from "../host/command.ts";
 import { findSitePackages } from "../host/python-environment.ts";
@@ -93,8 +97,6 @@ export const databaseMigration = {
   drift: ({ pending }) => (pending > 0 ? ["pending"] : []),
 } satisfies ResourceDefinition<DatabaseMigrationInputs, DatabaseMigrationOutputs>;
 
-/** Lock that Prisma takes for migrating, so that a run of Prisma's own waits for ours. */
-const PRISMA_MIGRATION_LOCK = 72707369;
 const LOCK_POLL_MILLISECONDS = 500;
 /** A database that is not there is the matter of another resource. */
 const OBSERVE_SECONDS = 3;
@@ -305,7 +307,7 @@ async function acquireLock(
     signal.throwIfAborted();
     const { rows } = await connection.query<{ acquired: boolean }>(
       "SELECT pg_try_advisory_lock($1) AS acquired",
-      [PRISMA_MIGRATION_LOCK],
+      [MIGRATION_LOCK],
     );
     if (rows[0]?.acquired === true) {
       return;
@@ -345,18 +347,7 @@ async function createRecordTable(connection: pg.PoolClient): Promise<void> {
       `the database has ${tables} tables and no record of LiteLLM's migrations (P3005); name an empty database, or record what it already has: https://pris.ly/d/migrate-baseline`,
     );
   }
-  await connection.query(
-    `CREATE TABLE _prisma_migrations (
-       id                    VARCHAR(36) PRIMARY KEY NOT NULL,
-       checksum              VARCHAR(64) NOT NULL,
-       finished_at           TIMESTAMPTZ,
-       migration_name        VARCHAR(255) NOT NULL,
-       logs                  TEXT,
-       rolled_back_at        TIMESTAMPTZ,
-       started_at            TIMESTAMPTZ NOT NULL DEFAULT now(),
-       applied_steps_count   INTEGER NOT NULL DEFAULT 0
-     )`,
-  );
+  await connection.query(CREATE_MIGRATION_RECORDS);
 }
 
 async function applyMigration(
