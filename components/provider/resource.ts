@@ -8,6 +8,10 @@ export interface OperationContext {
   readonly urn: string;
   /** Aborted when the user cancels the deployment; long waits must end on it. */
   readonly signal: AbortSignal;
+  /** What the provider was configured with, secrets in clear; nothing by default. */
+  readonly configuration: Properties;
+  /** Hides a secret that was made or learnt here in all that is printed from now on. */
+  conceal(secret: string): void;
   /** A line shown beside the resource while it is worked on; kept in the log unless `ephemeral`. */
   log(message: string, options?: { ephemeral?: boolean; severity?: "info" | "warning" }): void;
 }
@@ -36,7 +40,13 @@ export interface ResourceDefinition<
   /** Outputs known only after `create` ran: shown as unknown in a preview. */
   readonly computedOutputs: readonly (keyof Outputs & string)[];
   /** Outputs that an update changes: shown as unknown while previewing one. Default: none. */
-  readonly volatileOutputs?: readonly (keyof Outputs & string)[];
+  readonly volatileOutputs?:
+    | readonly (keyof Outputs & string)[]
+    | ((change: {
+        inputs: Inputs;
+        previousInputs: Inputs;
+        outputs: Inputs & Outputs;
+      }) => readonly (keyof Outputs & string)[]);
   /** Outputs that are always secret in state. */
   readonly secretOutputs?: readonly (keyof Outputs & string)[];
   /** Inputs that an import marks secret, because no program has said yet whether they are. */
@@ -49,8 +59,15 @@ export interface ResourceDefinition<
    * Compare with what is there, not with what the state remembers, so that a plain `preview`
    * shows drift and a plain `up` mends it. `read` must be quick, and `update` must make what is
    * gone. Pulumi's own `refreshBeforeUpdate` would start the plugin a second time, each time.
+   * Where `read` throws {@link Unobservable}, what the state remembers has to do.
    */
   readonly observeBeforeUpdate?: boolean;
+  /**
+   * Finds out quickly whether `read` could look now, for nobody wants to wait for a preview.
+   *
+   * @throws Unobservable when it could not
+   */
+  assertObservable?(context: OperationContext): Promise<void>;
   /**
    * Inputs that say where the resource is, such as the connection to its machine. It is looked for
    * where the program says that it is now: at the address in the state there may be nobody any more.
@@ -79,6 +96,11 @@ export interface ResourceDefinition<
   ): Promise<void>;
   /** Outputs that `read` found different from what they must be; each forces an update. */
   drift?(outputs: Inputs & Outputs, inputs: Inputs): readonly (keyof Outputs & string)[];
+}
+
+/** Nobody can say now what is there: it is down, or lets us in only after this very deployment. */
+export class Unobservable extends Error {
+  override readonly name = "Unobservable";
 }
 
 /** The resource exists but is not as it must be: its state is kept, so that the next `up` resumes. */

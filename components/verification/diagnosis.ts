@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 
-import { unbracket } from "./proxy-client.ts";
+import { unbracket } from "../proxy-client.ts";
 
 interface Diagnosis {
   readonly pattern: RegExp;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { EdgeCheck } from "../../stacks/plan/checks.ts";
 import { explainAnswer, explainUnreachable } from "./diagnosis.ts";
 import { awaitCertificate, type Observation, observeNames } from "./edge-connection.ts";
-import { type Answer, type Endpoint, ProxyClient } from "./proxy-client.ts";
+import { type Answer, type Endpoint, ProxyClient } from "../proxy-client.ts";
 
 /** A name that no gateway has. */
 const UNKNOWN_HOST = "unknown-host.invalid";

@@ -13,7 +13,7 @@ import {
   explainUnreachable,
   explainUnresolved,
 } from "./diagnosis.ts";
-import { type Endpoint, unbracket } from "./proxy-client.ts";
+import { type Endpoint, unbracket } from "../proxy-client.ts";
 
 type CertificateCheck = Extract<EdgeCheck, { readonly kind: "certificate" }>;
 

@@ -1,7 +1,7 @@
 import type { MachineRole } from "../../stacks/plan/machine-checks.ts";
 import type { OperationsPlan } from "../../stacks/plan/operations.ts";
 import type { Session } from "../provider/ssh/session.ts";
-import type { ProxyClient } from "./proxy-client.ts";
+import type { ProxyClient } from "../proxy-client.ts";
 
 /** What checks of a gateway on a machine are run against. */
 export interface MachineTarget {

@@ -7,7 +7,7 @@ import { chatBody } from "./chat-request.ts";
 import { explainAnswer, explainUnreachable } from "./diagnosis.ts";
 import { queryMachine, quoteLiteral } from "./machine-sql.ts";
 import type { MachineTarget } from "./machine-target.ts";
-import type { Answer, RequestOptions } from "./proxy-client.ts";
+import type { Answer, RequestOptions } from "../proxy-client.ts";
 
 type Kind<Name extends MachineCheck["kind"]> = Extract<MachineCheck, { readonly kind: Name }>;
 type TrafficCheck = Kind<

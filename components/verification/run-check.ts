@@ -9,17 +9,19 @@ import { explainAnswer, explainDatabase, explainUnreachable } from "./diagnosis.
 import { isFromLitellm, observeEdge } from "./edge-checks.ts";
 import { awaitCertificate, type Observation } from "./edge-connection.ts";
 import { describeMachineCheck, isMachineCheck } from "./machine-titles.ts";
-import { type Answer, ProxyClient } from "./proxy-client.ts";
+import { type Answer, ProxyClient } from "../proxy-client.ts";
 
 /** The deployment that checks are run against. */
 export interface CheckTarget {
-  /** Base URL of the proxy, without a path. */
+  /** Base URL of the proxy; a path is that of SERVER_ROOT_PATH. */
   readonly proxyUrl: string;
   readonly masterKey: string;
   /** Address to connect to, whatever the URL's name resolves to. Default: what it resolves to. */
   readonly connectAddress?: string | undefined;
   /** PEM of the authorities that certificates are to be of. Default: the public ones. */
   readonly certificateAuthority?: string | undefined;
+  /** What the gateway is reached through by SSH. Default: this machine sees it. */
+  readonly machine?: Connection | undefined;
   /** Connection string of the proxy's own role; only with a database. */
   readonly databaseUrl?: string | undefined;
   /** How the machines are reached; only where the gateway is a service of one. */
@@ -71,11 +73,46 @@ export async function runChecks(
   target: CheckTarget,
   report?: (waiting: string) => void,
 ): Promise<CheckResult[]> {
+  const { machine, ...direct } = target;
+  if (machine !== undefined) return runThrough(machine, checks, direct, report);
   const early = checks.filter((check) => !isLate(check));
   const results = await runTogether(early, target, report);
   const resultOf = new Map(early.map((check, index) => [check, results[index]]));
   for (const check of checks.filter(isLate)) resultOf.set(check, await runCheck(check, target));
   return checks.flatMap((check) => resultOf.get(check) ?? []);
+}
+
+/** Only where a machine stands between, what reaches it is loaded. */
+async function runThrough(
+  machine: Connection,
+  checks: readonly Check[],
+  target: CheckTarget,
+  report: ((waiting: string) => void) | undefined,
+): Promise<CheckResult[]> {
+  const [{ openLink }, { closeSessions }] = await Promise.all([
+    import("../provider/access/gateway-link.ts"),
+    import("../provider/ssh/session.ts"),
+  ]);
+  try {
+    const link = await openLink({ ...toEndpoint(target), machine });
+    try {
+      const { url, connectAddress } = link.client.endpoint;
+      const proxyUrl = `${url}${link.prefix}`;
+      return await runChecks(checks, { ...target, proxyUrl, connectAddress }, report);
+    } finally {
+      await link.close();
+    }
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return checks.map((check) => ({
+      title: describeCheck(check),
+      passed: false,
+      detail,
+      milliseconds: 0,
+    }));
+  } finally {
+    await closeSessions();
+  }
 }
 
 function isLate({ kind }: Check): boolean {
@@ -226,6 +263,8 @@ async function observe(check: Check, target: CheckTarget): Promise<string | Obse
     case "admin":
       return manage(check, async () => {
         await call(target, "/key/list?size=1");
+        // Who is no admin lists keys of his own.
+        await call(target, "/user/list?page_size=1");
         return "may manage keys";
       });
     case "spend-log":
@@ -288,8 +327,9 @@ interface Request {
 
 async function send(target: CheckTarget, path: string, request: Request = {}): Promise<Answer> {
   const { key = target.masterKey, body } = request;
+  const prefix = new URL(target.proxyUrl).pathname.replace(/\/+$/, "");
   try {
-    return await new ProxyClient(toEndpoint(target)).request(path, { key, body });
+    return await new ProxyClient(toEndpoint(target)).request(`${prefix}${path}`, { key, body });
   } catch (error) {
     throw new Error(explainUnreachable(target.proxyUrl, error, target.connectAddress), {
       cause: error,

@@ -4,6 +4,7 @@ import { selectQuick } from "../../stacks/plan/checks.ts";
 import type { OperationsPlan } from "../../stacks/plan/operations.ts";
 import type { Plan } from "../../stacks/plan/plan.ts";
 import type { Machines } from "../gateway.ts";
+import type { MachineConnection } from "../machine.ts";
 import { formatResults } from "./results-table.ts";
 import { type CheckTarget, runChecks } from "./run-check.ts";
 
@@ -16,6 +17,8 @@ export interface VerifiedDeployment {
   readonly connectAddress?: pulumi.Input<string> | undefined;
   /** PEM of the authorities that certificates are to be of. Default: the public ones. */
   readonly certificateAuthority?: pulumi.Input<string> | undefined;
+  /** What the gateway is reached through by SSH. Default: this machine sees it. */
+  readonly machine?: pulumi.Input<MachineConnection> | undefined;
   /** How the machines are reached; only where the gateway is a service of one. */
   readonly machines?: pulumi.Input<Machines> | undefined;
   /** Likewise. */

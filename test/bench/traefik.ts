@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { ProxyClient } from "../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../components/proxy-client.ts";
 import { GENERATION_LABEL } from "../../stacks/plan/generation.ts";
 import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";

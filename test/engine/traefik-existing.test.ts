@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
-import { ProxyClient } from "../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../components/proxy-client.ts";
 import { docker, LAB_LABEL } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { startUpstream, type Upstream } from "../lab/upstream/server.ts";

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Session } from "../../components/provider/ssh/session.ts";
 import { observeMachine } from "../../components/verification/machine-checks.ts";
 import type { MachineTarget } from "../../components/verification/machine-target.ts";
-import { ProxyClient } from "../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../components/proxy-client.ts";
 import type { MachineCheck } from "../../stacks/plan/machine-checks.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres-server.ts";
 

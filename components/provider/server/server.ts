@@ -16,6 +16,7 @@ import {
   PartialFailure,
   type Properties,
   type ResourceDefinition,
+  Unobservable,
 } from "../resource.ts";
 import { isUnknownAt, parseKnown, validate } from "./validation.ts";
 import {
@@ -92,6 +93,7 @@ class Provider {
   readonly #redactor = new Redactor();
   readonly #definitions: ReadonlyMap<string, ResourceDefinition>;
   #engine: enginegrpc.EngineClient | undefined;
+  #configuration: Properties = {};
 
   constructor(options: ProviderOptions) {
     this.#options = options;
@@ -124,7 +126,7 @@ class Provider {
       }),
       diffConfig: this.#handle((request: pb.DiffRequest) => this.#diffConfig(request)),
       configure: this.#handle((request: pb.ConfigureRequest) => {
-        this.#receive(request.getArgs());
+        this.#configuration = this.#receive(request.getArgs()).plain;
         return new pb.ConfigureResponse().setAcceptsecrets(true).setSupportspreview(true);
       }),
       check: this.#handle((request: pb.CheckRequest) => this.#check(request)),
@@ -220,9 +222,19 @@ class Provider {
     }
     const location = pick(inputs, definition.locatedBy ?? []);
     if (containsUnknown(location)) return recorded;
-    const found = await definition.read(this.#openContext(request.getUrn()), request.getId(), {
+    const context = this.#openContext(request.getUrn());
+    const state = {
       inputs: parseState(definition, { ...recorded.inputs, ...location }),
       outputs: recorded.outputs,
+    };
+    const observe = async () => {
+      await definition.assertObservable?.(context);
+      return definition.read(context, request.getId(), state);
+    };
+    const found = await observe().catch((error: unknown) => {
+      if (!(error instanceof Unobservable)) throw error;
+      context.log(`taken for what it was, for it cannot be looked at: ${error.message}`);
+      return recorded;
     });
     return (
       found && {
@@ -289,10 +301,15 @@ class Provider {
     const response = new pb.UpdateResponse();
     if (request.getPreview()) {
       const missing = definition.computedOutputs.filter((name) => outputs[name] === undefined);
+      const { volatileOutputs = [] } = definition;
+      const changing =
+        typeof volatileOutputs === "function"
+          ? volatileOutputs({ inputs, previousInputs, outputs })
+          : volatileOutputs;
       const expected = {
         ...omit(outputs, Object.keys(previousInputs)),
         ...inputs,
-        ...setUnknown([...missing, ...(definition.volatileOutputs ?? [])]),
+        ...setUnknown([...missing, ...changing]),
       };
       response.setProperties(this.#encode(definition, expected, marked));
       return response;
@@ -399,6 +416,10 @@ class Provider {
     return {
       urn,
       signal: this.#cancellation.signal,
+      configuration: this.#configuration,
+      conceal: (secret) => {
+        this.#redactor.learn(secret);
+      },
       log: (message, options) => {
         this.#log(urn, message, options);
       },

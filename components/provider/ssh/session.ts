@@ -62,13 +62,15 @@ export function openSession(connection: Connection, signal: AbortSignal): Sessio
   };
 }
 
-/** The arguments of an `ssh` that goes through the machine's shared connection. */
+/**
+ * The arguments of an `ssh` that goes through the machine's shared connection, which is opened again where
+ * it has ended. The login need not become root for that.
+ */
 export async function shareConnection(
   connection: Connection,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { socket } = await findMachine(connection).reach(signal);
-  return listShareArguments(socket);
+  return listShareArguments(await findMachine(connection).share(signal));
 }
 
 const topics = new Map<string, Promise<unknown>>();
@@ -110,7 +112,8 @@ type Rise = "is-root" | "sudo" | "sudo-with-password";
 
 interface Reached {
   readonly socket: string;
-  readonly rise: Rise;
+  /** Asked the machine once, when it is first needed. */
+  learnRise(): Promise<Rise>;
 }
 
 /** An sshd allows ten sessions in one connection, and others may be about. */
@@ -189,6 +192,16 @@ class Machine {
     return unlessAborted(this.#reached, signal);
   }
 
+  /** The socket of a connection that is open now. */
+  async share(signal: AbortSignal): Promise<string> {
+    const opening = this.reach(signal);
+    const current = this.#reached;
+    const { socket } = await opening;
+    if (await isOpen(socket)) return socket;
+    this.#forget(current);
+    return (await this.reach(signal)).socket;
+  }
+
   async execute(script: string, options: RunOptions, signal: AbortSignal): Promise<Result> {
     signal.throwIfAborted();
     let isReopened = false;
@@ -196,8 +209,9 @@ class Machine {
       const opening = this.reach(signal);
       const current = this.#reached;
       const reached = await opening;
+      const rise = await this.#rise(current, reached, signal);
       const attempt = await this.#inTurn(signal, () =>
-        this.#attempt(reached, script, options, signal),
+        this.#attempt(reached, rise, script, options, signal),
       );
       if (attempt.hasBegun) return attempt.result;
       signal.throwIfAborted();
@@ -222,6 +236,23 @@ class Machine {
     }
   }
 
+  /** How the login becomes root; the next one asks again where it does not. */
+  async #rise(
+    current: Promise<Reached> | undefined,
+    reached: Reached,
+    signal: AbortSignal,
+  ): Promise<Rise> {
+    try {
+      return await unlessAborted(reached.learnRise(), signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        this.#forget(current);
+        await closeMaster(reached.socket);
+      }
+      throw error;
+    }
+  }
+
   #forget(reached: Promise<Reached> | undefined): void {
     if (this.#reached === reached) this.#reached = undefined;
   }
@@ -230,6 +261,12 @@ class Machine {
     const connection = this.#connection;
     const socket = placeSocket(connection, process.pid, ++opened);
     await openMaster(connection, { socket });
+    let rise: Promise<Rise> | undefined;
+    return { socket, learnRise: () => (rise ??= this.#learnRise(socket)) };
+  }
+
+  async #learnRise(socket: string): Promise<Rise> {
+    const connection = this.#connection;
     const { code, stdout, stderr } = await runSsh(
       [...listShareArguments(socket), "any", `exec sh -c ${quote(RISE)}`],
       {
@@ -239,12 +276,11 @@ class Machine {
     );
     const rise = /^(?:is-root|sudo-with-password|sudo)$/m.exec(stdout.toString("utf8"))?.[0];
     if (rise === undefined) {
-      await closeMaster(socket);
       throw /^sudo: |sudoers/m.test(stderr)
         ? explainSudo(connection, stderr)
         : explainSsh(connection, stderr || stdout.toString("utf8") || `status ${code}`);
     }
-    return { socket, rise: rise as Rise };
+    return rise as Rise;
   }
 
   /** Runs a task when fewer than the limit are running. */
@@ -275,15 +311,16 @@ class Machine {
 
   async #attempt(
     reached: Reached,
+    rise: Rise,
     script: string,
     options: RunOptions,
     signal: AbortSignal,
   ): Promise<{ hasBegun: boolean; result: Result }> {
     const { input = "", deadlineSeconds = 120 } = options;
     const nonce = `litellm-${randomBytes(8).toString("hex")}`;
-    const command = composeCommand(reached.rise, nonce, options);
+    const command = composeCommand(rise, nonce, options);
     const password =
-      reached.rise === "sudo-with-password" ? `${this.#connection.sudoPassword ?? ""}\n` : "";
+      rise === "sudo-with-password" ? `${this.#connection.sudoPassword ?? ""}\n` : "";
     const begun = new RegExp(`${nonce} (\\d+)\n`);
 
     // Ends the local side, at last, where the machine does not end the command itself.
@@ -296,7 +333,7 @@ class Machine {
     );
     let remote: string | undefined;
     const stop = () => {
-      if (remote !== undefined) void this.#stop(reached, remote);
+      if (remote !== undefined) void this.#stop(reached, rise, remote);
       setTimeout(() => {
         local.abort();
       }, STOP_SECONDS * 1000).unref();
@@ -315,7 +352,7 @@ class Machine {
           onOutput: (soFar) => {
             if (remote !== undefined) return;
             remote = begun.exec(Buffer.concat(soFar).toString("latin1"))?.[1];
-            if (signal.aborted && remote !== undefined) void this.#stop(reached, remote);
+            if (signal.aborted && remote !== undefined) void this.#stop(reached, rise, remote);
           },
         },
       );
@@ -340,9 +377,9 @@ class Machine {
   }
 
   /** Stops a command of ours, with all that it has started. */
-  async #stop(reached: Reached, process: string): Promise<void> {
+  async #stop(reached: Reached, rise: Rise, process: string): Promise<void> {
     const signal = AbortSignal.timeout(STOP_SECONDS * 1000);
-    await this.#attempt(reached, 'kill -TERM "$1"', { arguments: [process] }, signal).catch(
+    await this.#attempt(reached, rise, 'kill -TERM "$1"', { arguments: [process] }, signal).catch(
       () => undefined,
     );
   }

@@ -10,7 +10,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 
 import { createAuthority, issueCertificate } from "../../../components/provider/tls/x509.ts";
 import type { KeyAndCertificate } from "../../../components/provider/tls/x509.ts";
-import { ProxyClient } from "../../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../../components/proxy-client.ts";
 import {
   type CheckResult,
   runCheck,

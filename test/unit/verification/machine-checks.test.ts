@@ -5,7 +5,7 @@ import { formatChecklist } from "../../../components/verification/checklist.ts";
 import { observeMachine } from "../../../components/verification/machine-checks.ts";
 import type { MachineTarget } from "../../../components/verification/machine-target.ts";
 import { describeMachineCheck } from "../../../components/verification/machine-titles.ts";
-import { ProxyClient } from "../../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../../components/proxy-client.ts";
 import { formatResults } from "../../../components/verification/results-table.ts";
 import { type CheckResult, runCheck } from "../../../components/verification/run-check.ts";
 import { planChecks, selectQuick } from "../../../stacks/plan/checks.ts";

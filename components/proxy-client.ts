@@ -17,6 +17,13 @@ export interface Endpoint {
   readonly acceptsAnyCertificate?: boolean;
 }
 
+export interface ProxyClientOptions {
+  /** Whether requests share connections. Default: each has its own. */
+  readonly keepsAlive?: boolean;
+  /** So often a request is sent that a rate limit in front of the proxy refuses. Default: 8. */
+  readonly limitedAttempts?: number;
+}
+
 export interface RequestOptions {
   /** Default: GET, and POST with a body. */
   readonly method?: string;
@@ -27,6 +34,8 @@ export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** From the start to the end of the answer. Default: 30 s. */
   readonly timeoutMilliseconds?: number;
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Answer {
@@ -55,18 +64,35 @@ export interface UpgradeAnswer {
 }
 
 const TIMEOUT_MILLISECONDS = 30_000;
-/** So often a request that a rate limit refuses is sent. */
+/** Shorter than uvicorn keeps a connection that nobody uses, which is 5 s: else a request may meet its end. */
+const IDLE_MILLISECONDS = 3000;
 const LIMITED_ATTEMPTS = 8;
 
-/** A client of one gateway: HTTP and TLS to its address, by the name in its URL. Each request has its own connection. */
+/** A client of one gateway: HTTP and TLS to its address, by the name in its URL. */
 export class ProxyClient {
   readonly endpoint: Endpoint;
+  readonly #agent: http.Agent | false;
+  readonly #limitedAttempts: number;
 
-  constructor(endpoint: Endpoint) {
+  constructor(
+    endpoint: Endpoint,
+    { keepsAlive = false, limitedAttempts = LIMITED_ATTEMPTS }: ProxyClientOptions = {},
+  ) {
     this.endpoint = endpoint;
+    this.#limitedAttempts = limitedAttempts;
+    const { Agent } = endpoint.url.startsWith("https:") ? https : http;
+    this.#agent = keepsAlive && new Agent({ keepAlive: true, timeout: IDLE_MILLISECONDS });
   }
 
-  /** @throws Error of the connection, with its `code`; any status is an answer */
+  /** Ends the connections that nobody uses. */
+  close(): void {
+    if (this.#agent !== false) this.#agent.destroy();
+  }
+
+  /**
+   * @throws Error of the connection, with its `code`, and `isReused` where an earlier request had used that
+   * connection; any status is an answer
+   */
   async request(path: string, options: RequestOptions = {}): Promise<Answer> {
     const { status, headers, text, json } = await this.stream(path, options);
     return { status, headers, text, json };
@@ -74,7 +100,7 @@ export class ProxyClient {
 
   /** The same, with the pieces in which the answer came. */
   stream(path: string, options: RequestOptions = {}): Promise<StreamedAnswer> {
-    return patiently(() => this.#stream(path, options));
+    return patiently(() => this.#stream(path, options), this.#limitedAttempts);
   }
 
   /**
@@ -83,7 +109,7 @@ export class ProxyClient {
    * @param options - its time limit is that of the handshake; a message may take as long again
    */
   upgrade(path: string, options: RequestOptions = {}): Promise<UpgradeAnswer> {
-    return patiently(() => this.#upgrade(path, options));
+    return patiently(() => this.#upgrade(path, options), this.#limitedAttempts);
   }
 
   #stream(path: string, options: RequestOptions): Promise<StreamedAnswer> {
@@ -164,6 +190,7 @@ export class ProxyClient {
       key = null,
       headers,
       timeoutMilliseconds = TIMEOUT_MILLISECONDS,
+      signal,
     }: RequestOptions,
     fail: (error: Error) => void,
   ): http.ClientRequest {
@@ -182,8 +209,11 @@ export class ProxyClient {
         ...(body !== undefined && { "content-type": "application/json" }),
         ...headers,
       },
-      agent: false,
-      signal: AbortSignal.timeout(timeoutMilliseconds),
+      agent: this.#agent,
+      signal: AbortSignal.any([
+        AbortSignal.timeout(timeoutMilliseconds),
+        ...(signal === undefined ? [] : [signal]),
+      ]),
       ...(isEncrypted && {
         ...(isIP(name) === 0 && { servername: name }),
         ...(certificateAuthority !== undefined && {
@@ -196,18 +226,23 @@ export class ProxyClient {
           checkServerIdentity(name, certificate),
       }),
     });
-    request.on("error", fail);
+    request.on("error", (error) => {
+      fail(Object.assign(error, { isReused: request.reusedSocket }));
+    });
     return request;
   }
 }
 
 /** Many requests at once may reach the rate limit of what stands in front of the proxy: ask again. */
-async function patiently<T extends Omit<Answer, "json">>(ask: () => Promise<T>): Promise<T> {
+async function patiently<T extends Omit<Answer, "json">>(
+  ask: () => Promise<T>,
+  attempts: number,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const answer = await ask();
     // LiteLLM's own refusal of that kind is JSON.
     const isLimited = answer.status === 429 && answer.text.trim() === "Too Many Requests";
-    if (!isLimited || attempt === LIMITED_ATTEMPTS) return answer;
+    if (!isLimited || attempt === attempts) return answer;
     const seconds = Number(answer.headers["retry-after"] ?? 1);
     await sleep(Math.min(Math.max(seconds || 0, 0.5), 5) * 1000);
   }
