@@ -1,3 +1,11 @@
+import { budget } from "./access/budget.ts";
+import { credential } from "./access/credential.ts";
+import { model } from "./access/model.ts";
+import { teamMember } from "./access/team-member.ts";
+import { team } from "./access/team.ts";
+import { unmanaged } from "./access/unmanaged.ts";
+import { user } from "./access/user.ts";
+import { virtualKey } from "./access/virtual-key.ts";
 import { containerFile } from "./docker/container-file.ts";
 import { rollout } from "./docker/rollout.ts";
 import { directory } from "./host/directory.ts";
@@ -28,9 +36,11 @@ import { certificate } from "./tls/certificate.ts";
 export const resources = [
   aptPackages,
   aptRepository,
+  budget,
   certificate,
   certificateAuthority,
   containerFile,
+  credential,
   databaseMigration,
   directory,
   file,
@@ -41,6 +51,7 @@ export const resources = [
   machineFile,
   machinePrismaClient,
   machinePythonEnvironment,
+  model,
   postgresCluster,
   postgresService,
   prismaClient,
@@ -49,5 +60,10 @@ export const resources = [
   saltKey,
   systemUser,
   systemdUnit,
+  team,
+  teamMember,
   tunnel,
+  unmanaged,
+  user,
+  virtualKey,
 ] as readonly unknown[] as readonly ResourceDefinition[];
