@@ -1,5 +1,6 @@
 import { Document, isScalar, Scalar, type ScalarTag, visit } from "yaml";
 
+import { usesStoredModels } from "../stacks/settings/access-settings.ts";
 import { callbackNeeds, type CallbackSettings } from "../stacks/settings/callback-settings.ts";
 import { hasRequestLog, usesPrisma } from "../stacks/settings/database-settings.ts";
 import { referencedVariables } from "../stacks/settings/litellm-keys.ts";
@@ -23,6 +24,7 @@ export type LitellmConfigInput = Pick<
   Partial<
     Pick<
       Settings,
+      | "access"
       | "alerting"
       | "cache"
       | "callbacks"
@@ -151,8 +153,8 @@ function buildConfig(input: LitellmConfigInput): Json {
         "connectionLimit" in input.database && {
           database_connection_pool_limit: input.database.connectionLimit,
         }),
-      // Models stored in the database would be a second truth beside the settings.
-      store_model_in_db: false,
+      // Models stored in the database would be a second truth beside the settings, unless they are of those.
+      store_model_in_db: input.access !== undefined && usesStoredModels(input.access),
       ...sortKeys({ ...input.generalSettings, ...buildAlerting(input) }),
     },
   };

@@ -1,3 +1,4 @@
+import { planAccess } from "./access-plan.ts";
 import { type CheckedDeployment, planChecks } from "./checks.ts";
 import type { DockerDeploymentSettings } from "../settings/deployment-settings.ts";
 import { parseImage } from "../settings/image.ts";
@@ -42,7 +43,14 @@ export function planContainersBase(
   },
 ): Pick<
   PlanBase,
-  "stack" | "protect" | "discardsDatabase" | "uiUsername" | "versions" | "connections" | "checks"
+  | "stack"
+  | "protect"
+  | "discardsDatabase"
+  | "uiUsername"
+  | "versions"
+  | "connections"
+  | "access"
+  | "checks"
 > {
   const { database } = settings;
   const { cache } = settings;
@@ -60,6 +68,7 @@ export function planContainersBase(
       }),
     },
     connections,
+    access: planAccess(settings),
     checks: planChecks({
       database:
         database.kind === "none" ? "none" : database.kind === "url" ? "unreachable" : "reachable",

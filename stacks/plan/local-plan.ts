@@ -1,6 +1,7 @@
 import { CONFIG_FILE, renderLitellmFiles } from "../../templates/litellm-files.ts";
 import { renderPgHba } from "../../templates/pg-hba.ts";
 import { renderPostgresqlConf } from "../../templates/postgresql-conf.ts";
+import { planAccess } from "./access-plan.ts";
 import { planChecks } from "./checks.ts";
 import { planConnections } from "./connection-budget.ts";
 import type { EmbeddedDatabaseSettings } from "../settings/database-settings.ts";
@@ -58,6 +59,7 @@ export function planLocal(
       embedded === undefined
         ? undefined
         : planConnections(deployment.workers, embedded.connectionLimit),
+    access: planAccess(settings),
     proxy,
     database,
     checks: planChecks({

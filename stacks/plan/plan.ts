@@ -1,8 +1,10 @@
+import type { AccessPlan } from "./access-plan.ts";
 import type { Check } from "./checks.ts";
 import type { ContainerPlan } from "./container-plan.ts";
 import type { EdgePlan } from "./edge-plan.ts";
+import { planExisting } from "./existing-plan.ts";
 import { planLocal } from "./local-plan.ts";
-import type { GatewayMachinePlan, MachineDatabasePlan } from "./machine-plan.ts";
+import type { GatewayMachinePlan, MachineDatabasePlan, MachinePlan } from "./machine-plan.ts";
 import type { OperationsPlan } from "./operations.ts";
 import type { Settings } from "../settings/settings.ts";
 import { planSingleHost } from "./single-host-plan.ts";
@@ -35,7 +37,7 @@ export interface RecordedGenerations {
 }
 
 /** Everything that will exist, as plain data without secrets; a variant for each topology. */
-export type Plan = LocalPlan | ContainersPlan | TwoVmPlan;
+export type Plan = LocalPlan | ContainersPlan | TwoVmPlan | ExistingPlan;
 
 /** The topologies of containers on one Docker host. */
 export type ContainersPlan = SingleHostPlan | TraefikPlan;
@@ -48,12 +50,15 @@ export interface PlanBase {
   readonly discardsDatabase: boolean;
   /** Base URL of the proxy for its users. */
   readonly proxyUrl: string;
-  readonly uiUsername: string;
+  /** Undefined where only those who run the gateway know. */
+  readonly uiUsername: string | undefined;
   /** Where each process logs: a file relative to the project's folder, or the command that shows it. */
   readonly logs: Readonly<Record<string, string>>;
   /** Versions of what runs, as far as they are planned. */
   readonly versions: Readonly<Record<string, string>>;
   readonly connections: ConnectionBudget | undefined;
+  /** Who may use the gateway; undefined where that is not managed here. */
+  readonly access: AccessPlan | undefined;
   readonly checks: readonly Check[];
 }
 
@@ -104,6 +109,17 @@ export interface TwoVmPlan extends PlanBase {
   readonly gateway: GatewayMachinePlan;
   readonly database: NoDatabasePlan | UrlDatabasePlan | MachineDatabasePlan | ExternalDatabasePlan;
   readonly operations: OperationsPlan;
+}
+
+/** Somebody else's gateway, of which the access is managed and nothing else. */
+export interface ExistingPlan extends PlanBase {
+  readonly topology: "existing";
+  /** Address to connect to, whatever the URL's name resolves to; undefined: what it resolves to. */
+  readonly connectAddress: string | undefined;
+  /** PEM of the authorities that its certificate is to be of; undefined: the public ones. */
+  readonly certificateAuthority: string | undefined;
+  /** What it is reached through by SSH; `proxyUrl` is then as that machine sees it. */
+  readonly machine: MachinePlan | undefined;
 }
 
 export type DockerDatabasePlan =
@@ -320,6 +336,8 @@ export function planDeployment(settings: Settings, circumstances: Circumstances)
       return planTraefik(settings, deployment, circumstances);
     case "two-vm":
       return planTwoVm(settings, deployment, circumstances);
+    case "existing":
+      return planExisting(settings, deployment, circumstances);
     default:
       return deployment satisfies never;
   }

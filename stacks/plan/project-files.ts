@@ -1,5 +1,8 @@
 import { listLitellmSources } from "../../templates/litellm-files.ts";
-import { isOnDockerHost } from "../settings/deployment-settings.ts";
+import {
+  type ExistingDeploymentSettings,
+  isOnDockerHost,
+} from "../settings/deployment-settings.ts";
 import { listEdgeFiles } from "../settings/edge-settings.ts";
 import { listGatewayMachineSources } from "./gateway-machine-plan.ts";
 import { listIncludedFiles } from "../settings/includes.ts";
@@ -33,9 +36,17 @@ export function listRequiredFiles(settings: Settings): RequiredFile[] {
         setting: path === authorityFile ? "database.certificateAuthorityFile" : undefined,
       }),
     ),
+    ...(deployment.topology === "existing" ? listAuthorityFile(deployment) : []).map((path) => ({
+      path,
+      setting: "deployment.certificateAuthorityFile",
+    })),
     ...listLitellmSources(settings).map((path) => ({
       path,
       setting: included.includes(path) ? "includes" : undefined,
     })),
   ];
+}
+
+function listAuthorityFile({ certificateAuthorityFile }: ExistingDeploymentSettings): string[] {
+  return certificateAuthorityFile === undefined ? [] : [certificateAuthorityFile];
 }

@@ -1,4 +1,5 @@
 import { planCallbackVariables } from "../settings/callback-settings.ts";
+import { listSecretsOfAccess } from "./access-secrets.ts";
 import { environmentVariableOf, gatewaySecrets } from "../settings/secret-names.ts";
 import type { Settings } from "../settings/settings.ts";
 
@@ -100,10 +101,12 @@ const FOR_LITELLM = ["redisPassword", "slackWebhookUrl", "alertWebhookUrl"];
 
 /** Environment variables of the proxy that carry secrets, by the name of the secret. */
 export function planSecretVariables(
-  { secretNames }: Settings,
+  settings: Settings,
   /** Secrets that are for others than the proxy. */
-  kept: readonly string[] = [],
+  others: readonly string[] = [],
 ): Record<string, string> {
+  const { secretNames } = settings;
+  const kept = [...others, ...listSecretsOfAccess(settings)];
   const given = secretNames.filter(
     (name) => (FOR_LITELLM.includes(name) || !gatewaySecrets.has(name)) && !kept.includes(name),
   );

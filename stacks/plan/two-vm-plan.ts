@@ -1,4 +1,5 @@
 import type { DatabaseToWaitFor } from "../../templates/gateway-unit.ts";
+import { planAccess } from "./access-plan.ts";
 import { type Check, planChecks } from "./checks.ts";
 import { planOverlappingConnections } from "./connection-budget.ts";
 import { hasRequestLog, usesPrisma } from "../settings/database-settings.ts";
@@ -99,6 +100,7 @@ export function planTwoVm(
       ...(stored.kind === "machine" && { postgresql: String(stored.version) }),
     },
     connections,
+    access: planAccess(settings),
     gateway,
     database,
     operations,

@@ -1,5 +1,7 @@
 import type { z } from "zod";
 
+import { checkAccess } from "./access-consistency.ts";
+import { checkAccessModels } from "./access-model-names.ts";
 import type { AlertingSettings } from "./alerting-settings.ts";
 import type { CacheSettings } from "./cache-settings.ts";
 import { checkAlerting, checkCallbacks } from "./callback-consistency.ts";
@@ -7,6 +9,7 @@ import type { CallbackSettings } from "./callback-settings.ts";
 import type { DatabaseSettings } from "./database-settings.ts";
 import { type DeploymentSettings, isOnDockerHost } from "./deployment-settings.ts";
 import { checkEdge } from "./edge-consistency.ts";
+import { checkExisting } from "./existing-consistency.ts";
 import { isLoopback } from "../hosts.ts";
 import { isMoving } from "./image.ts";
 import type { Issue, Path } from "./issue.ts";
@@ -41,6 +44,7 @@ import {
   toCamelCase,
   type TopLevelSecret,
 } from "./secret-names.ts";
+import type { AccessCandidate } from "./stored-access.ts";
 
 type ParsedModel = z.output<typeof Model>;
 type PassThrough = Readonly<Record<string, unknown>>;
@@ -62,6 +66,8 @@ export interface Candidate {
   readonly cache: CacheSettings | undefined;
   readonly callbacks: readonly CallbackSettings[] | undefined;
   readonly alerting: AlertingSettings | undefined;
+  readonly access: AccessCandidate | undefined;
+  readonly allowNonRegisteredModels: boolean | undefined;
   readonly routerSettings: PassThrough | undefined;
   readonly litellmSettings: PassThrough | undefined;
   readonly generalSettings: PassThrough | undefined;
@@ -82,6 +88,7 @@ export function checkConsistency(candidate: Candidate): Issue[] {
       : []),
     ...checkDatabase(candidate),
     ...checkMachines(candidate),
+    ...checkExisting(candidate),
     ...checkLoopback(candidate),
     ...candidate.models.flatMap(({ model, index }) => checkModel(model, index, candidate)),
     ...checkDuplicateNames(candidate),
@@ -91,6 +98,8 @@ export function checkConsistency(candidate: Candidate): Issue[] {
     ...checkRedis(candidate),
     ...checkCallbacks(candidate),
     ...checkAlerting(candidate),
+    ...checkAccess(candidate),
+    ...checkAccessModels(candidate),
     ...checkSections(candidate),
     ...checkEnvironmentVariables(candidate),
     ...checkReferences(candidate),
@@ -101,6 +110,7 @@ function checkPorts({ deployment, database }: Candidate): Issue[] {
   if (deployment === undefined || database === undefined || !("port" in database)) return [];
   // PostgreSQL publishes none there, or is on another machine.
   if (deployment.topology === "traefik" || deployment.topology === "two-vm") return [];
+  if (deployment.topology === "existing") return [];
   if (database.kind === "external" || deployment.proxyPort !== database.port) return [];
   const { proxyPort } = deployment;
   return [
@@ -120,6 +130,7 @@ const databaseKinds: Readonly<
   "single-host": ["managed", "external", "url", "none"],
   traefik: ["managed", "external", "url", "none"],
   "two-vm": ["machine", "external", "url", "none"],
+  existing: ["none"],
 };
 
 function checkTopology({ deployment, database }: Candidate): Issue[] {

@@ -4,7 +4,7 @@ import { edgeShape } from "./edge-settings.ts";
 import { image } from "./image.ts";
 import litellmKeys from "./litellm-keys.json" with { type: "json" };
 import { Machine } from "./machine-settings.ts";
-import type { DeepReadonly } from "./models.ts";
+import { baseUrl, type DeepReadonly } from "./models.ts";
 import { boolean, integer, ipAddress, number, port } from "./scalars.ts";
 import { namePattern } from "./secret-names.ts";
 
@@ -168,12 +168,45 @@ const TwoVmDeployment = z.strictObject({
   protect,
 });
 
+const ExistingDeployment = z.strictObject({
+  topology: z.literal("existing").meta({
+    description:
+      "A gateway that is run elsewhere, with a database: nothing is deployed, its `access` is managed.",
+  }),
+  url: baseUrl
+    .refine((url) => !/[?#]/.test(url), "must not contain a query or a fragment")
+    .refine((url) => !/\/v1\/?$/.test(url), "must be LiteLLM's own base URL, without /v1")
+    .meta({
+      description:
+        "Base URL of the gateway, with the path of its SERVER_ROOT_PATH. The secret `masterKey` is the key of its admin.",
+      examples: ["https://litellm.example.com"],
+    }),
+  certificateAuthorityFile: z.string().min(1).optional().meta({
+    description:
+      "File of the project with the certificate authority of the gateway, PEM, when it is a private one. Default: the public ones.",
+  }),
+  connectAddress: ipAddress()
+    .optional()
+    .meta({
+      description: "Address to connect to, whatever the name in `url` resolves to.",
+      examples: ["192.168.10.18"],
+    }),
+  machine: Machine.unwrap()
+    .optional()
+    .meta({
+      description:
+        "A machine that sees the gateway where this one does not: it is reached through it by SSH, and `url` is as that machine sees it.",
+      examples: [{ address: "192.168.10.18", ssh: { user: "deploy" } }],
+    }),
+});
+
 /** Where the gateway runs, and how; a variant for each topology. */
 export const Deployment = z.discriminatedUnion("topology", [
   LocalDeployment,
   SingleHostDeployment,
   TraefikDeployment,
   TwoVmDeployment,
+  ExistingDeployment,
 ]);
 
 export type DeploymentSettings = DeepReadonly<z.output<typeof Deployment>>;
@@ -181,6 +214,7 @@ export type LocalDeploymentSettings = Extract<DeploymentSettings, { topology: "l
 export type SingleHostDeploymentSettings = Extract<DeploymentSettings, { topology: "single-host" }>;
 export type TraefikDeploymentSettings = Extract<DeploymentSettings, { topology: "traefik" }>;
 export type TwoVmDeploymentSettings = Extract<DeploymentSettings, { topology: "two-vm" }>;
+export type ExistingDeploymentSettings = Extract<DeploymentSettings, { topology: "existing" }>;
 /** Of the topologies of containers on one Docker host. */
 export type DockerDeploymentSettings = SingleHostDeploymentSettings | TraefikDeploymentSettings;
 

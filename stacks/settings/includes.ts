@@ -1,6 +1,7 @@
 import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 
+import { type AccessModelsCandidate, checkAccessModelNames } from "./access-model-names.ts";
 import type { Issue, Path } from "./issue.ts";
 import {
   findSimilar,
@@ -18,6 +19,7 @@ import type { RedisSettings } from "./redis-settings.ts";
 import { checkReferencesIn, listProvidedVariables } from "./references.ts";
 import { checkAllFallbacks, type FallbackCandidate } from "./router-consistency.ts";
 import { toCamelCase, toConstantCase } from "./secret-names.ts";
+import { toAccessCandidate } from "./stored-access.ts";
 import type { Settings } from "./settings.ts";
 
 /** Text of a file of the project, by its path there; `undefined` when it cannot be read. */
@@ -33,7 +35,7 @@ export const includedPath = z
   );
 
 /** What included files are checked by. */
-interface IncludesCandidate extends FallbackCandidate {
+interface IncludesCandidate extends FallbackCandidate, Omit<AccessModelsCandidate, "models"> {
   readonly includes: readonly string[];
   readonly models: readonly { readonly index: number; readonly model: NamedModel }[];
   readonly modelFiles: ModelFilesSettings | undefined;
@@ -66,6 +68,7 @@ export function checkIncludes(
       ...settings,
       models,
       modelNames: new Set(settings.models.map(({ name }) => name)),
+      access: toAccessCandidate(settings.access),
       secretNames: new Set(settings.secretNames),
     },
     (path) => (Object.hasOwn(files, path) ? files[path] : undefined),
@@ -88,18 +91,20 @@ export function checkIncludedFiles(candidate: IncludesCandidate, readFile: ReadF
   if (candidate.includes.length === 0) return [];
   const files = candidate.includes.map((path, index) => readIncluded(path, index, readFile));
   const names = files.flatMap(({ models }) => models.map(({ name }) => name));
+  const complete = {
+    ...candidate,
+    // With a file that cannot be read, its models cannot be known.
+    modelNames:
+      candidate.modelNames !== undefined && files.every(({ content }) => content !== undefined)
+        ? new Set([...candidate.modelNames, ...names])
+        : undefined,
+  };
   return [
     ...checkFileNames(candidate),
     ...files.flatMap((file) => [...file.issues, ...checkContent(file, candidate)]),
     ...checkModelNames(candidate, files),
-    ...checkAllFallbacks({
-      ...candidate,
-      // With a file that cannot be read, its models cannot be known.
-      modelNames:
-        candidate.modelNames !== undefined && files.every(({ content }) => content !== undefined)
-          ? new Set([...candidate.modelNames, ...names])
-          : undefined,
-    }),
+    ...checkAllFallbacks(complete),
+    ...checkAccessModelNames(complete),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import type { DeepReadonly } from "./models.ts";
-import { integer } from "./scalars.ts";
+import { instant, integer } from "./scalars.ts";
 import { namePattern } from "./secret-names.ts";
 
 /** What becomes of the rows that tell of requests; with `database.engine` `sqlalchemy` or `both`. */
@@ -32,8 +32,7 @@ const StaticKey = z.strictObject({
       description: "Models that the key may use. Default: all.",
       examples: [["gpt-4o-mini"]],
     }),
-  expires: z.iso
-    .datetime({ offset: true, error: "must be a date and a time such as 2027-01-01T00:00:00Z" })
+  expires: instant()
     .optional()
     .meta({
       description: "When the key ends, ISO 8601. Default: never.",

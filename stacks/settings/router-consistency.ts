@@ -199,7 +199,7 @@ function checkModelName(
 }
 
 /** A model name may be a pattern: `openai/*` offers all models of OpenAI. */
-function offers(pattern: string, name: string): boolean {
+export function offers(pattern: string, name: string): boolean {
   const parts = pattern.split("*");
   if (parts.length === 1) return pattern === name;
   let position = (parts[0] ?? "").length;

@@ -55,3 +55,25 @@ export function port() {
 export function ipAddress() {
   return z.union([z.ipv4(), z.ipv6()], { error: "must be an IP address" });
 }
+
+/** What Go makes of an unquoted time in YAML, and Pulumi hands on as a text: `2027-01-01 00:00:00 +0000 UTC`. */
+const GO_TIME = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) ([+-]\d\d)(\d\d)(?: \S+)?$/;
+
+function readInstant(value: unknown): unknown {
+  const [, date, time, hours, minutes] =
+    (typeof value === "string" ? GO_TIME.exec(value) : null) ?? [];
+  if (date === undefined) return value;
+  const offset = `${hours ?? "+00"}:${minutes ?? "00"}`;
+  return `${date}T${time ?? ""}${offset === "+00:00" ? "Z" : offset}`;
+}
+
+/** A moment, ISO 8601 with its offset; also as Pulumi reads one that is not quoted in YAML. */
+export function instant() {
+  return z.preprocess(
+    readInstant,
+    z.iso.datetime({
+      offset: true,
+      error: "must be a date and a time such as 2027-01-01T00:00:00Z",
+    }),
+  );
+}

@@ -16,7 +16,7 @@ export const topLevelSecrets = {
   masterKey: {
     environmentVariable: "LITELLM_MASTER_KEY",
     description:
-      "Master key of the gateway, `sk-` and at least 16 further characters. Generated when not set.",
+      "Master key of the gateway, `sk-` and at least 16 further characters. Generated when not set; required, and whatever it is there, with `deployment.topology: existing`.",
   },
   saltKey: {
     environmentVariable: "LITELLM_SALT_KEY",

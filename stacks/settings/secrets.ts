@@ -18,10 +18,12 @@ export interface StoredSecrets {
   readonly secret: Readonly<Record<string, unknown>>;
   /** Keys that were set without. */
   readonly plain: Readonly<Record<string, unknown>>;
+  /** The gateway is run elsewhere, where its master key was chosen: any will do. Default: no. */
+  readonly isExisting?: boolean;
 }
 
 /** The names of the secrets that are set, and what is wrong with them. */
-export function checkSecrets({ secret, plain }: StoredSecrets): {
+export function checkSecrets({ secret, plain, isExisting = false }: StoredSecrets): {
   readonly names: ReadonlySet<string>;
   readonly issues: readonly Issue[];
 } {
@@ -33,7 +35,7 @@ export function checkSecrets({ secret, plain }: StoredSecrets): {
     issues.push(
       ...(Object.hasOwn(plain, name)
         ? [plainTextIssue([name], name)]
-        : checkValue([name], name, secret[name])),
+        : checkValue([name], name, secret[name], isExisting)),
     );
   }
   if (Object.hasOwn(plain, "secrets")) {
@@ -54,7 +56,7 @@ export function checkSecrets({ secret, plain }: StoredSecrets): {
         issues.push(...checkName(name, names));
         // Reported, and not what its name says.
         if (isTopLevelSecret(name)) continue;
-        issues.push(...checkValue(["secrets", name], name, value));
+        issues.push(...checkValue(["secrets", name], name, value, isExisting));
         names.add(name);
       }
     }
@@ -129,12 +131,17 @@ function checkName(name: string, taken: ReadonlySet<string>): Issue[] {
   ];
 }
 
-function checkValue(path: readonly string[], name: string, value: unknown): Issue[] {
-  const message = findFault(name, value);
+function checkValue(
+  path: readonly string[],
+  name: string,
+  value: unknown,
+  isExisting: boolean,
+): Issue[] {
+  const message = findFault(name, value, isExisting);
   return message === undefined ? [] : [{ path, message, command: setSecretCommand(name) }];
 }
 
-function findFault(name: string, value: unknown): string | undefined {
+function findFault(name: string, value: unknown, isExisting: boolean): string | undefined {
   if (typeof value !== "string") return "must be a text (not shown)";
   if (value.trim() === "") return "must not be empty";
   if (value !== value.trim() && !textsOfLines.has(name)) {
@@ -163,6 +170,7 @@ function findFault(name: string, value: unknown): string | undefined {
         ? undefined
         : "must be an unencrypted private key in PEM (not shown)";
     case "masterKey":
+      if (isExisting) return undefined;
       if (!value.startsWith("sk-")) return "must begin with sk- (not shown): LiteLLM demands it";
       return value.length < "sk-".length + 16
         ? "must have at least 16 characters after sk- (not shown)"

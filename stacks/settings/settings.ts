@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { Access, type AccessSettings } from "./access-settings.ts";
 import { Alerting, type AlertingSettings } from "./alerting-settings.ts";
 import { Cache, type CacheSettings } from "./cache-settings.ts";
 import { Callback, type CallbackSettings } from "./callback-settings.ts";
 import { checkConsistency } from "./consistency.ts";
 import { Database, type DatabaseSettings } from "./database-settings.ts";
 import { Deployment, type DeploymentSettings } from "./deployment-settings.ts";
+import { isExisting, refuseForeign } from "./existing-consistency.ts";
 import { checkIncludedFiles, includedPath, type ReadFile } from "./includes.ts";
 import type { Issue, Path } from "./issue.ts";
 import {
@@ -41,6 +43,7 @@ import {
   topLevelSecrets,
 } from "./secret-names.ts";
 import { checkSecrets } from "./secrets.ts";
+import { readAccess } from "./stored-access.ts";
 
 const passThrough = z.record(z.string(), z.unknown());
 
@@ -102,6 +105,10 @@ export const PlainSettings = z.strictObject({
       examples: [[{ kind: "prometheus" }]],
     }),
   alerting: Alerting.prefault({}).meta({ description: "Whom LiteLLM tells what is wrong." }),
+  access: Access.prefault({}).meta({
+    description:
+      "Teams, users, keys and budgets of the gateway, and models in its database. Needs LiteLLM's database.",
+  }),
   routerSettings: passThrough.default({}).meta({
     description: "LiteLLM's `router_settings`, under LiteLLM's own names.",
     examples: [{ routing_strategy: "simple-shuffle", num_retries: 2 }],
@@ -171,6 +178,8 @@ export interface Settings {
   readonly cache: CacheSettings;
   readonly callbacks: readonly CallbackSettings[];
   readonly alerting: AlertingSettings;
+  /** Who may use the gateway, and how much. */
+  readonly access: AccessSettings;
   readonly routerSettings: PassThrough;
   readonly litellmSettings: PassThrough;
   readonly generalSettings: PassThrough;
@@ -215,13 +224,20 @@ export class SettingsError extends Error {
  */
 export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
   const issues: Issue[] = [...checkKeys(raw)];
+  const plain = decode(raw.plain, Object.keys(PlainSettings.shape));
+  const isElsewhere = isExisting(plain["deployment"]);
   const secrets = checkSecrets({
     plain: decode(raw.plain, ["secrets"]),
     secret: decode(raw.secret, ["secrets"]),
+    isExisting: isElsewhere,
   });
   issues.push(...secrets.issues);
+  const given = Object.keys(PlainSettings.shape).filter((key) => plain[key] !== undefined);
+  const foreign = isElsewhere ? refuseForeign(given, secrets.names) : [];
+  issues.push(...foreign);
+  // Of no use, whatever is in them.
+  for (const { path } of foreign) plain[formatPath(path)] = undefined;
 
-  const plain = decode(raw.plain, Object.keys(PlainSettings.shape));
   const { shape } = PlainSettings;
   const read = <Schema extends z.ZodType>(
     key: string,
@@ -234,13 +250,15 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     return checked.data;
   };
   const deployment = read("deployment", shape.deployment);
-  plain["database"] = withDefaultKind(plain["database"], deployment?.topology);
+  plain["database"] = isElsewhere
+    ? { kind: "none" }
+    : withDefaultKind(plain["database"], deployment?.topology);
   const database = read("database", shape.database);
   const redis = read("redis", shape.redis);
   const requestLog = read("requestLog", shape.requestLog);
   const staticKeys = read("staticKeys", shape.staticKeys);
   const endpoints = read("endpoints", shape.endpoints);
-  const models = readModels(raw, plain["models"], issues);
+  const models = isElsewhere ? [] : readModels(raw, plain["models"], issues);
   const modelFiles = read("modelFiles", shape.modelFiles);
   const includes = read("includes", shape.includes);
   const allowNonRegisteredModels = read("allowNonRegisteredModels", shape.allowNonRegisteredModels);
@@ -248,6 +266,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
   const cache = read("cache", shape.cache);
   const callbacks = read("callbacks", shape.callbacks);
   const alerting = read("alerting", shape.alerting);
+  const access = Object.hasOwn(raw.secret, "access") ? undefined : readAccess(plain["access"]);
+  issues.push(...(access?.issues ?? []));
   const routerSettings = read("routerSettings", shape.routerSettings);
   const litellmSettings = read("litellmSettings", shape.litellmSettings);
   const generalSettings = read("generalSettings", shape.generalSettings);
@@ -274,6 +294,8 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     cache,
     callbacks,
     alerting,
+    access: access?.candidate,
+    allowNonRegisteredModels,
     routerSettings,
     litellmSettings,
     generalSettings,
@@ -306,6 +328,7 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     cache === undefined ||
     callbacks === undefined ||
     alerting === undefined ||
+    access?.data === undefined ||
     allowNonRegisteredModels === undefined ||
     routerSettings === undefined ||
     litellmSettings === undefined ||
@@ -341,6 +364,7 @@ export function parseSettings(raw: RawConfig, readFile?: ReadFile): Settings {
     cache,
     callbacks,
     alerting,
+    access: access.data,
     routerSettings: coercePassThrough("router_settings", routerSettings),
     litellmSettings: coercePassThrough("litellm_settings", litellmSettings),
     generalSettings: coercePassThrough("general_settings", generalSettings),

@@ -9,6 +9,16 @@ describe("defaults", () => {
   test("a list of models is enough", () => {
     expect(parseSettings(rawConfig({ models }))).toMatchInlineSnapshot(`
       {
+        "access": {
+          "adopt": false,
+          "budgets": {},
+          "credentials": {},
+          "keys": {},
+          "models": {},
+          "prune": "ignore",
+          "teams": {},
+          "users": {},
+        },
         "alerting": {
           "slack": false,
           "thresholdSeconds": 300,
@@ -148,7 +158,7 @@ describe("errors", () => {
     ).toMatchInlineSnapshot(`
       "invalid settings: 8 errors
 
-      deployment.topology must be "local", "single-host", "traefik" or "two-vm", not "locl"
+      deployment.topology must be "local", "single-host", "traefik", "two-vm" or "existing", not "locl"
         pulumi config set --path 'deployment.topology' local
 
       deployment.proxyPort must be at least 1024, not 80
@@ -182,7 +192,7 @@ describe("errors", () => {
         modles is no setting, did you mean "models"?
           pulumi config rm modles && pulumi config set models '[]'
 
-        colour is no setting, known are deployment, database, redis, requestLog, staticKeys, endpoints, models, modelFiles, includes, allowNonRegisteredModels, router, cache, callbacks, alerting, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, detailedDebug, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, gatewaySudoPassword, databaseSudoPassword, redisPassword, slackWebhookUrl, alertWebhookUrl, adminUsers, tlsPrivateKey, secrets
+        colour is no setting, known are deployment, database, redis, requestLog, staticKeys, endpoints, models, modelFiles, includes, allowNonRegisteredModels, router, cache, callbacks, alerting, access, routerSettings, litellmSettings, generalSettings, environmentVariables, ui, requestTimeoutSeconds, logLevel, detailedDebug, openaiApiKey, anthropicApiKey, masterKey, saltKey, uiPassword, databasePassword, superuserPassword, databaseAdminPassword, databaseUrl, gatewaySudoPassword, databaseSudoPassword, redisPassword, slackWebhookUrl, alertWebhookUrl, adminUsers, tlsPrivateKey, secrets
           pulumi config rm colour
 
         deployment.proxyPort was set without --path, so it is a setting of its own, which there is none of
