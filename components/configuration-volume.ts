@@ -13,7 +13,9 @@ import { removeLeftover } from "./leftover-container.ts";
  */
 export function writeConfiguration(
   name: string,
-  plan: ConfigurationVolumePlan,
+  plan: Omit<ConfigurationVolumePlan, "files"> & {
+    readonly files: Readonly<Record<string, pulumi.Input<string>>>;
+  },
   host: DockerHost,
   parent: pulumi.Resource,
 ): DockerContainer {

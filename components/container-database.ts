@@ -22,6 +22,8 @@ export interface ContainerDatabase {
   readonly url: pulumi.Output<string> | undefined;
   /** From the proxies. */
   readonly proxyUrl: pulumi.Input<string> | undefined;
+  /** What holds its data, where that is the stack's own. */
+  readonly data?: pulumi.Resource | undefined;
 }
 
 /** The database as planned: in a container of its own, on a server that exists, or none. */

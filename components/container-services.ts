@@ -13,6 +13,8 @@ export interface ContainerServices {
   readonly host: DockerHost;
   /** Connection string of the proxy's role from this machine; undefined where none is known. */
   readonly databaseUrl: pulumi.Output<string> | undefined;
+  /** What holds the database's data, where that is the stack's own. */
+  readonly data: pulumi.Resource | undefined;
   /** Every secret that the plan's proxies and their migration name, `databaseUrl` included. */
   readonly proxySecrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
@@ -45,6 +47,7 @@ export function createContainerServices(
     secrets,
     host,
     databaseUrl: database.url,
+    data: database.data,
     proxySecrets: {
       ...given,
       ...secrets.forProxy,

@@ -34,12 +34,15 @@ export class Database extends pulumi.ComponentResource {
   readonly url: pulumi.Output<string>;
   /** Connection string for the proxy. */
   readonly proxyUrl: pulumi.Output<string>;
+  /** What holds the data of a server of the stack's own. */
+  readonly data: pulumi.CustomResource | undefined;
 
   constructor(name: string, args: DatabaseArgs, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:Database", name, {}, opts);
     const { plan } = args;
     const { admin } = plan;
     const started = args.startServer?.(name, this);
+    this.data = started?.data;
     const adminHost = started?.address ?? requireHost(admin.host);
     const provider = new Provider(
       `${name}-admin`,

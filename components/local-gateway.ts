@@ -17,6 +17,7 @@ export class LocalGateway extends pulumi.ComponentResource implements Gateway {
   readonly databaseUrl: pulumi.Output<string> | undefined;
   readonly prismaEngine: pulumi.Output<string> | undefined;
   readonly certificateAuthority = undefined;
+  readonly data: pulumi.Resource | undefined;
 
   constructor(name: string, args: GatewayArgs<LocalPlan>, opts?: pulumi.ComponentResourceOptions) {
     super("litellm:index:Gateway", name, {}, opts);
@@ -46,6 +47,7 @@ export class LocalGateway extends pulumi.ComponentResource implements Gateway {
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
     this.databaseUrl = database?.url;
+    this.data = database?.data;
     this.prismaEngine = database === undefined ? undefined : proxy.prismaEngine;
     this.registerOutputs({ url: this.url });
   }

@@ -19,7 +19,9 @@ import type { certificateAuthority } from "./provider/tls/certificate-authority.
 import type { certificate } from "./provider/tls/certificate.ts";
 
 /** A value whose every part may be the output of another resource. */
-type DeepInput<T> = pulumi.Input<{ [Key in keyof T]: DeepInput<T[Key]> }>;
+type DeepInput<T> = unknown extends T
+  ? unknown
+  : pulumi.Input<{ [Key in keyof T]: DeepInput<T[Key]> }>;
 
 /** What a program gives for a definition's inputs: those with a default may be left out. */
 export type Args<Definition extends { readonly inputs: z.ZodType }> = {

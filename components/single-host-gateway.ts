@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { SingleHostPlan } from "../stacks/plan/plan.ts";
 import { createContainerServices } from "./container-services.ts";
+import type { DockerHost } from "./docker-host.ts";
 import type { Gateway, GatewayArgs } from "./gateway.ts";
 import { ProxyContainer } from "./proxy-container.ts";
 
@@ -12,6 +13,8 @@ export class SingleHostGateway extends pulumi.ComponentResource implements Gatew
   readonly uiPassword: pulumi.Output<string>;
   readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
   readonly databaseUrl: pulumi.Output<string> | undefined;
+  readonly data: pulumi.Resource | undefined;
+  readonly docker: DockerHost;
   readonly prismaEngine = undefined;
   readonly certificateAuthority = undefined;
 
@@ -22,7 +25,11 @@ export class SingleHostGateway extends pulumi.ComponentResource implements Gatew
   ) {
     super("litellm:index:Gateway", name, {}, opts);
     const { plan } = args;
-    const { secrets, host, databaseUrl, proxySecrets } = createContainerServices(name, args, this);
+    const { secrets, host, databaseUrl, data, proxySecrets } = createContainerServices(
+      name,
+      args,
+      this,
+    );
     const proxy = new ProxyContainer(
       `${name}-proxy`,
       { plan, host, migrationAttempt: args.migrationAttempt, secrets: proxySecrets },
@@ -34,6 +41,8 @@ export class SingleHostGateway extends pulumi.ComponentResource implements Gatew
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
     this.databaseUrl = databaseUrl;
+    this.data = data;
+    this.docker = host;
     this.registerOutputs({ url: this.url });
   }
 }

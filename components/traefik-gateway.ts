@@ -23,6 +23,8 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
   readonly uiPassword: pulumi.Output<string>;
   readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
   readonly databaseUrl: pulumi.Output<string> | undefined;
+  readonly data: pulumi.Resource | undefined;
+  readonly docker: DockerHost;
   readonly prismaEngine = undefined;
   readonly certificateAuthority: pulumi.Output<string> | undefined;
 
@@ -33,7 +35,11 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
   ) {
     super("litellm:index:Gateway", name, {}, opts);
     const { plan } = args;
-    const { secrets, host, databaseUrl, proxySecrets } = createContainerServices(name, args, this);
+    const { secrets, host, databaseUrl, data, proxySecrets } = createContainerServices(
+      name,
+      args,
+      this,
+    );
     const traefik =
       plan.edge.kind === "managed"
         ? new Traefik(
@@ -95,6 +101,8 @@ export class TraefikGateway extends pulumi.ComponentResource implements Gateway 
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
     this.databaseUrl = databaseUrl;
+    this.data = data;
+    this.docker = host;
     this.certificateAuthority = traefik?.certificateAuthority;
     this.registerOutputs({ url: this.url });
   }

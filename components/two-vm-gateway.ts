@@ -19,6 +19,7 @@ export class TwoVmGateway extends pulumi.ComponentResource implements Gateway {
   readonly uiPassword: pulumi.Output<string>;
   readonly recovery: pulumi.Output<Readonly<Record<string, string>>>;
   readonly databaseUrl: pulumi.Output<string> | undefined;
+  readonly data: pulumi.Resource | undefined;
   readonly prismaEngine: pulumi.Output<string> | undefined;
   readonly certificateAuthority = undefined;
   readonly machines: Machines;
@@ -58,6 +59,7 @@ export class TwoVmGateway extends pulumi.ComponentResource implements Gateway {
     this.uiPassword = secrets.uiPassword;
     this.recovery = secrets.recovery;
     this.databaseUrl = database.url;
+    this.data = database.data;
     this.prismaEngine = machine.prismaEngine;
     this.machines = {
       gateway: connection,
@@ -72,6 +74,8 @@ export class TwoVmGateway extends pulumi.ComponentResource implements Gateway {
 interface MachineGatewayDatabase {
   /** From this machine. */
   readonly url: pulumi.Output<string> | undefined;
+  /** What holds its data, where that is the stack's own. */
+  readonly data?: pulumi.Resource | undefined;
   /** Secret environment variables of the proxy. */
   readonly variables: Readonly<Record<string, pulumi.Output<string>>>;
   readonly certificateAuthority: pulumi.Output<string> | undefined;
@@ -148,6 +152,7 @@ function createDatabase(
       );
       return {
         url: prepared.url,
+        data: prepared.data,
         variables: {
           ...(plan.gateway.usesPrisma && { DATABASE_URL: prepared.proxyUrl }),
           ...(plan.gateway.requestLog !== undefined && {

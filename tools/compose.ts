@@ -70,7 +70,7 @@ async function readStack(
     const planned = planDeployment(settings, observeCircumstances(stack, settings));
     if (planned.topology !== "single-host") {
       throw new Error(
-        `stack ${stack} has topology "${planned.topology}", which needs no Docker: there is nothing to compose; choose a stack with topology "single-host": npm run compose -- --stack prod`,
+        `stack ${stack} has topology "${planned.topology}", which ${planned.topology === "existing" ? "deploys no gateway" : "needs no Docker"}: there is nothing to compose; choose a stack with topology "single-host": npm run compose -- --stack prod`,
       );
     }
     return { plan: planned, given: selectSecrets(settings.secretNames, raw) };

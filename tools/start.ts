@@ -20,12 +20,16 @@ const outputs = JSON.parse(
 ) as Record<string, string>;
 const readSecret = (name: string): string =>
   `$(npm run -s pulumi -- stack output ${name} --show-secrets --stack ${stack})`;
-const { proxyUrl = "", openaiBaseUrl = "", uiUrl = "", uiUsername = "" } = outputs;
+const { proxyUrl = "", openaiBaseUrl = "", uiUrl = "", uiUsername } = outputs;
+const login =
+  uiUsername === undefined
+    ? ""
+    : `  (user ${uiUsername}, password: npm run -s pulumi -- stack output uiPassword --show-secrets --stack ${stack})`;
 
 console.log(`
 gateway   ${proxyUrl}
 OpenAI    ${openaiBaseUrl}
-UI        ${uiUrl}  (user ${uiUsername}, password: npm run -s pulumi -- stack output uiPassword --show-secrets --stack ${stack})
+UI        ${uiUrl}${login}
 
 curl -s ${openaiBaseUrl}/models -H "Authorization: Bearer ${readSecret("masterKey")}"
 `);

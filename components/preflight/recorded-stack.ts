@@ -15,6 +15,8 @@ export interface RecordedStack {
         readonly engine?: string | undefined;
       }
     | undefined;
+  /** Keys of `access.keys`, by their names there. */
+  readonly virtualKeys: readonly string[];
   /** The one-shot container of the last migration. */
   readonly migration: { readonly attempt: number; readonly succeeded: boolean } | undefined;
   /** Generations of proxies behind Traefik. */
@@ -66,6 +68,9 @@ export async function readRecordedStack(): Promise<RecordedStack> {
           url: databaseUrl ?? (find("gateway-database")?.outputs["url"] as string | undefined),
         }
       : undefined,
+    virtualKeys: resources
+      .filter(({ type }) => type === "litellm:access:VirtualKey")
+      .map(({ urn }) => urn.replace(/^.*::access-key-/, "")),
     migration: describeMigration(find("gateway-proxy-migration")),
     generations: describeGenerations(resources),
   };

@@ -12,7 +12,7 @@ export async function findTransitionObstacles(
     // The rest follows from this one.
     return [describeSwitch(plan, recorded.topology)];
   }
-  if (recorded.database === undefined) return [];
+  if (recorded.database === undefined || plan.topology === "existing") return [];
   const { majorVersion, url, engine } = recorded.database;
   if ("server" in plan.database) {
     const planned = String(plan.database.server.majorVersion);
@@ -27,6 +27,13 @@ export async function findTransitionObstacles(
 }
 
 function describeSwitch({ stack, topology }: Plan, from: string): string {
+  if (topology === "existing" || from === "existing") {
+    return (
+      `it is a stack with topology "${from}", which does not become one with "${topology}": what is there would be ` +
+      `deleted; keep this one as it is (pulumi config set --path deployment.topology ${from}), and make another: ` +
+      `pulumi stack init ${stack}-${topology}, and set it up there`
+    );
+  }
   return (
     `it is deployed with topology "${from}", and its data would not follow it to "${topology}"; keep this one ` +
     `as it is (pulumi config set --path deployment.topology ${from}), and move to a stack of its own: ` +

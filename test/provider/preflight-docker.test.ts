@@ -17,6 +17,7 @@ import { findFreePort } from "../support/ports.ts";
 const RECORDED: RecordedStack = {
   topology: "single-host",
   database: { majorVersion: "16", url: undefined },
+  virtualKeys: [],
   migration: undefined,
   generations: { serving: undefined, containers: {} },
 };

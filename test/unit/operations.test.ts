@@ -533,6 +533,9 @@ describe("restore", () => {
       'stack dev has topology "local", and npm run backup is for "two-vm"; use instead: pg_dump with the output databaseUrl',
     );
     expect(() => parseOutputs("prod", "status", { topology: "traefik" })).toThrow("docker ps");
+    expect(() => parseOutputs("live", "backup", { topology: "existing" })).toThrow(
+      'stack live has topology "existing": its gateway is run elsewhere, and npm run backup is for those who run it; what this stack sees of it: npm run verify live',
+    );
     expect(() => parseOutputs("new", "logs", {})).toThrow(
       "stack new is not deployed; deploy it: npm start new",
     );

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 
+import { describeLostKeys } from "../../components/preflight/lost-keys.ts";
 import type { RecordedStack } from "../../components/preflight/recorded-stack.ts";
 import { findTransitionObstacles } from "../../components/preflight/transition.ts";
 import { type Plan, planDeployment } from "../../stacks/plan/plan.ts";
@@ -21,6 +22,7 @@ const onDocker = (plain: object = {}): Plan =>
 const record = (changes: Partial<RecordedStack> = {}): RecordedStack => ({
   topology: "single-host",
   database: { majorVersion: "16", url: "postgresql://litellm:secret@127.0.0.1:5433/litellm" },
+  virtualKeys: [],
   migration: { attempt: 1, succeeded: true },
   generations: { serving: undefined, containers: {} },
   ...changes,
@@ -30,7 +32,11 @@ const find = (plan: Plan, recorded: RecordedStack, isTargetAbsent = false): Prom
   findTransitionObstacles(plan, recorded, isTargetAbsent);
 
 test("a new stack, and one that stays as it is, meet nothing", async () => {
-  const nothing = { topology: undefined, database: undefined, migration: undefined };
+  const nothing = {
+    topology: undefined,
+    database: undefined,
+    migration: undefined,
+  };
   expect(await find(onDocker(), record(nothing))).toEqual([]);
   expect(await find(onDocker(), record())).toEqual([]);
 });
@@ -65,4 +71,15 @@ test("it is given up when told, and nobody asks where it cannot be reached", asy
   const told = onDocker({ database: { kind: "none", discardExisting: true } });
   expect(await find(told, record())).toEqual([]);
   expect(await find(onDocker({ database: { kind: "none" } }), record(), true)).toEqual([]);
+});
+
+test("keys that the settings have no more are announced", () => {
+  const plan = planStack({ access: { keys: { kept: {} } } });
+  expect(describeLostKeys(plan, record({ virtualKeys: ["kept"] }))).toBeUndefined();
+  expect(describeLostKeys(plan, record({ virtualKeys: ["gone", "kept"] }))).toBe(
+    'key "gone" is in access.keys no more: it is DELETED, and requests with it are refused from then on',
+  );
+  expect(describeLostKeys(planStack({}), record({ virtualKeys: ["a", "b"] }))).toContain(
+    'keys "a", "b" are in access.keys no more: they are DELETED',
+  );
 });

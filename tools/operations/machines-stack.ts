@@ -63,6 +63,11 @@ export function parseOutputs(name: string, command: string, outputs: StackOutput
     throw new Error(`stack ${name} is not deployed; deploy it: npm start ${name}`);
   }
   if (operations === undefined || machines === undefined) {
+    if (topology === "existing") {
+      throw new Error(
+        `stack ${name} has topology "existing": its gateway is run elsewhere, and npm run ${command} is for those who run it; what this stack sees of it: npm run verify ${name}`,
+      );
+    }
     const instead = ELSEWHERE[command]?.[topology === "local" ? "local" : "docker"];
     throw new Error(
       `stack ${name} has topology "${topology}", and npm run ${command} is for "two-vm"; use instead: ${instead ?? "npm run verify"}`,
