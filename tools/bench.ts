@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 
+import { access } from "../test/bench/access.ts";
 import type { Benchmark, Comparison } from "../test/bench/benchmark.ts";
 import { dockerPreview, dockerProfile, dockerThroughput, dockerUp } from "../test/bench/docker.ts";
 import { drawRatios } from "../test/bench/plot.ts";
@@ -27,6 +28,7 @@ const BENCHMARKS = new Map<string, Benchmark>(
     preview,
     up,
     throughput,
+    access,
     "docker-preview": dockerPreview,
     "docker-up": dockerUp,
     "docker-throughput": dockerThroughput,

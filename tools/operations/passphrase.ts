@@ -1,8 +1,12 @@
 /** Asks for text at the terminal without showing it. @throws Error when there is no terminal */
-export async function askHidden(question: string, alternative: string): Promise<string> {
+export async function askHidden(
+  question: string,
+  alternative: string,
+  wanted = "passphrase",
+): Promise<string> {
   const { stdin, stderr } = process;
   if (!stdin.isTTY) {
-    throw new Error(`there is no terminal to ask for the passphrase; set it: ${alternative}`);
+    throw new Error(`there is no terminal to ask for the ${wanted}; set it: ${alternative}`);
   }
   stderr.write(question);
   stdin.setRawMode(true);
@@ -20,7 +24,7 @@ export async function askHidden(question: string, alternative: string): Promise<
           }
           if (character === "\u0003" || character === "\u0004") {
             stdin.off("data", take);
-            reject(new Error("no passphrase was given; try again"));
+            reject(new Error(`no ${wanted} was given; try again`));
             return;
           }
           text =
