@@ -4,7 +4,7 @@ export interface Comparison {
   readonly name: string;
   /** What the baseline is. */
   readonly baselineName: string;
-  readonly unit: "s" | "ms" | "requests/s";
+  readonly unit: "s" | "ms" | "requests" | "requests/s";
   readonly gateway: readonly number[];
   readonly baseline: readonly number[];
   /** Bound of the ratio of gateway to baseline. */
