@@ -12,6 +12,13 @@ import { type CommandResult, nameOf, type PulumiProject } from "../support/pulum
 /** A provider's key that must appear nowhere but in the proxy's environment. */
 const PROVIDER_KEY = "sk-proj-provider-key-of-this-test-0123456789";
 
+const OTHER_MASTER_KEY = "sk-other-master-key-of-this-test-0123456789";
+const TWO_MODELS = [
+  { name: "hello", provider: "mock", response: "Hello again." },
+  { name: "gpt", provider: "openai", model: "gpt-5" },
+];
+const ACCESS = { access: { teams: { search: {} }, keys: { bot: { team: "search" } } } };
+
 let gateway: GatewayProject;
 let pulumi: PulumiProject;
 /** Everything the CLI printed. */
@@ -105,12 +112,7 @@ describe("a local gateway", () => {
 
   test("changes only config and proxy when a model is added", async () => {
     await pulumi.setConfig("litellm-gateway:openaiApiKey", PROVIDER_KEY, { secret: true });
-    gateway.configure({
-      models: [
-        { name: "hello", provider: "mock", response: "Hello again." },
-        { name: "gpt", provider: "openai", model: "gpt-5" },
-      ],
-    });
+    gateway.configure({ models: TWO_MODELS });
     const text = await pulumi.previewText();
     printed.push(text);
     expect(await changedNames()).toEqual([
@@ -125,6 +127,31 @@ describe("a local gateway", () => {
       "gpt",
       "hello",
     ]);
+  });
+
+  test("manages its keys in the same up, and with another master key touches none", async () => {
+    gateway.configure({ ...ACCESS, models: TWO_MODELS });
+    await up();
+    const { virtualKeys, masterKey } = (await pulumi.readOutputs()) as {
+      virtualKeys: Record<string, string>;
+      masterKey: string;
+    };
+    const { bot = "" } = virtualKeys;
+    const listModels = async (key: string): Promise<number> => {
+      const headers = { authorization: `Bearer ${key}` };
+      return (await fetch(`http://127.0.0.1:${gateway.proxyPort}/v1/models`, { headers })).status;
+    };
+    expect(await listModels(bot)).toBe(200);
+    await pulumi.setConfig("litellm-gateway:masterKey", OTHER_MASTER_KEY, { secret: true });
+    expect(await changedNames()).toEqual([
+      "update access-provider",
+      "update gateway-proxy-process",
+    ]);
+    await up();
+    expect(await pulumi.readOutputs()).toMatchObject({ virtualKeys, masterKey: OTHER_MASTER_KEY });
+    expect(await listModels(bot)).toBe(200);
+    expect(await listModels(masterKey)).toBe(401);
+    expect(await changedNames()).toEqual([]);
   });
 
   test("that died is seen by refresh and mended by up", async () => {
@@ -168,6 +195,7 @@ describe("secrets", () => {
       databasePassword,
       saltKey,
       providerKey: PROVIDER_KEY,
+      virtualKey: (outputs["virtualKeys"] as Record<string, string>)["bot"] ?? "",
     };
     printed.push(await pulumi.previewText("--refresh"));
     const state = (await pulumi.succeed("stack", "export")).stdout;

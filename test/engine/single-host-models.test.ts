@@ -4,9 +4,11 @@ import { join, resolve } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import litellmKeys from "../../stacks/settings/litellm-keys.json" with { type: "json" };
 import { sha256 } from "../../stacks/sha256.ts";
 import { explainAnswer } from "../../components/verification/diagnosis.ts";
 import { launchChromium } from "../lab/chromium.ts";
+import { docker } from "../lab/docker.ts";
 import { dockerEngine } from "../lab/environment.ts";
 import { type RequestCount, startUpstream, type Upstream } from "../lab/upstream/server.ts";
 import { type Answer, GatewayClient } from "../support/gateway-client.ts";
@@ -15,6 +17,8 @@ import { findFreePort } from "../support/ports.ts";
 
 /** What a failed run is understood by; CI keeps the folder. */
 const ARTIFACTS = resolve(import.meta.dirname, "../../test-artifacts");
+
+const IMAGE = `ghcr.io/berriai/litellm:v${litellmKeys.version}`;
 
 const KEYS = {
   openai: "sk-proj-openai-0123456789abcdef",
@@ -34,6 +38,9 @@ let admin: GatewayClient;
 /** With a key for all models, as an application has one. */
 let user: GatewayClient;
 let ui: { readonly url: string; readonly username: string; readonly password: string };
+
+/** That a key is delivered to. */
+const volume = (): string => `${gateway.namePrefix}-bot-key`;
 
 /** Where a container finds a double. */
 const urlOf = (provider: Provider): string =>
@@ -105,6 +112,10 @@ describe.skipIf(!engine.available)(`a gateway with the models of a team (${engin
         ANTHROPIC_API_BASE: urlOf("anthropic"),
       },
       ui: { username: "thefoot" },
+      access: {
+        teams: { search: { models: ["gpt"] } },
+        keys: { bot: { team: "search", delivery: { dockerVolume: volume() } } },
+      },
     });
     const { output } = await gateway.pulumi.up();
     expect(output).toContain("✓ models are offered");
@@ -222,6 +233,7 @@ describe.skipIf(!engine.available)(`a gateway with the models of a team (${engin
     expect(await list()).toEqual([
       ["limited", ["gpt"]],
       ["application", ["all-proxy-models"]],
+      ["bot", []],
     ]);
 
     await admin.succeed("/key/update", { key, models: ["gpt", "claude"] });
@@ -229,7 +241,21 @@ describe.skipIf(!engine.available)(`a gateway with the models of a team (${engin
 
     await admin.succeed("/key/delete", { keys: [key] });
     expect((await limited.chat("gpt", "Hi")).status).toBe(401);
-    expect(await list()).toEqual([["application", ["all-proxy-models"]]]);
+    expect(await list()).toEqual([
+      ["application", ["all-proxy-models"]],
+      ["bot", []],
+    ]);
+  });
+
+  test("a key of the settings is in the volume of who uses it", async () => {
+    const { virtualKeys } = await gateway.pulumi.readOutputs();
+    const { bot = "" } = virtualKeys as Record<string, string>;
+    const mount = `${volume()}:/run/secrets:ro`;
+    const read = ["run", "--rm", "--volume", mount, "--entrypoint", "cat", IMAGE];
+    expect(await docker([...read, "/run/secrets/litellm_api_key"])).toBe(bot);
+    expect(await admin.as(bot).converse("gpt", "Hi")).toBe("echo: Hi");
+    expect((await admin.as(bot).chat("claude", "Hi")).status).toBe(401);
+    await gateway.pulumi.succeed("preview", "--expect-no-changes");
   });
 
   describe("its user interface", () => {

@@ -63,7 +63,12 @@ const models = () => [
 const added = () => [...models(), model("added", keyed, { apiKey: "addedApiKey" })];
 
 const configure = (changes: Record<string, unknown> = {}): void => {
-  gateway.configureTraefik({ redis: { kind: "managed" }, models: models(), ...changes });
+  gateway.configureTraefik({
+    redis: { kind: "managed" },
+    models: models(),
+    access: { teams: { search: {} }, keys: { before: { team: "search" } } },
+    ...changes,
+  });
 };
 
 const setSecret = async (path: string, value: string): Promise<void> => {
@@ -163,14 +168,13 @@ describe.skipIf(!engine.available)(`a gateway behind Traefik (${engine.reason})`
     const output = await up();
     expect(output).toContain("✓ proxy is ready, database connected");
     expect(output).toContain("✓ chat with hello, streamed");
-    const { status, json } = await gateway.request("/key/generate", { key_alias: "before" });
-    expect(status).toBe(200);
+    const { virtualKeys, ...outputs } = await pulumi.readOutputs();
     const {
       proxyUrl = "",
       connectAddress = "",
       certificateAuthority = "",
-    } = (await pulumi.readOutputs()) as Record<string, string>;
-    const { key } = json as { key: string };
+    } = outputs as Record<string, string>;
+    const { before: key = "" } = virtualKeys as Record<string, string>;
     client = { url: proxyUrl, connectAddress, certificateAuthority, key };
     await expectNothingElse();
   });

@@ -71,6 +71,10 @@ const configure = (changes: Record<string, unknown> = {}): void => {
     },
     requestLog: { retentionDays: 90 },
     staticKeys: { poc: {}, restricted: { models: ["hello"] } },
+    access: {
+      teams: { search: {} },
+      keys: { bot: { team: "search", delivery: { systemdCredential: "litellm-api-key" } } },
+    },
     callbacks: [{ kind: "prometheus" }],
     generalSettings: { proxy_batch_write_at: 2 },
     models: [
@@ -90,6 +94,13 @@ const keep = async (running: Promise<CommandResult>): Promise<CommandResult> => 
 const up = (...arguments_: string[]) => keep(pulumi.up(...arguments_));
 const changes = async (): Promise<string[]> =>
   (await pulumi.preview()).map((step) => `${step.op} ${nameOf(step)}`).sort();
+const virtualKeys = async () =>
+  (await pulumi.readOutputs())["virtualKeys"] as Record<string, string>;
+/** Status of an answer to who has this key. */
+const listModels = async (key: string): Promise<number> => {
+  const headers = { authorization: `Bearer ${key}` };
+  return (await fetch(`${(await outputs())["proxyUrl"] ?? ""}/v1/models`, { headers })).status;
+};
 const outputs = async () => (await pulumi.readOutputs()) as Record<string, string>;
 const mainProcess = async (machine: Machine, unit: string): Promise<string> =>
   (await machine.script(`systemctl show --property=MainPID --value ${unit}`)).trim();
@@ -165,6 +176,12 @@ describe.skipIf(!available.available)(`two machines (${available.reason})`, () =
     });
     expect(verified).toMatch(/^\d+ passed$/);
     expect(operations.engine).toBe("both");
+    const { bot = "" } = await virtualKeys();
+    expect(await listModels(bot)).toBe(200);
+    const credential = "/etc/credstore/litellm-api-key";
+    expect(await front.script(`cat ${credential}; stat -c ' %a %U' ${credential}`)).toBe(
+      `${bot} 600 root\n`,
+    );
     const score = await front.script("systemd-analyze security litellm-gateway.service | tail -1");
     expect(Number(/: ([\d.]+) /.exec(score)?.[1])).toBeLessThanOrEqual(2);
   });
@@ -294,6 +311,7 @@ describe.skipIf(!available.available)(`two machines (${available.reason})`, () =
       ...[decodeURIComponent(new URL(databaseUrl).password)],
       ...Object.values(recovery as unknown as Record<string, string>),
       ...Object.values(staticKeys as unknown as Record<string, string>),
+      ...Object.values(await virtualKeys()),
     ];
     const state = JSON.stringify(await pulumi.exportState());
     const seen = [state, ...printed];
@@ -357,6 +375,7 @@ describe.skipIf(!available.available)(`two machines (${available.reason})`, () =
       try {
         const { json } = await gateway.request("/key/generate", { key_alias: "kept" });
         const { key } = json as { key: string };
+        const { bot = "" } = await virtualKeys();
         const before = await countRows();
         const backup = tool("backup", "--to", folder);
         expect(backup.stderr + backup.stdout).not.toContain(key);
@@ -379,10 +398,13 @@ describe.skipIf(!available.available)(`two machines (${available.reason})`, () =
         for (const [table, rows] of Object.entries(before)) {
           expect([table, after[table]]).toEqual([table, rows]);
         }
-        const answer = await fetch(`${(await outputs())["proxyUrl"] ?? ""}/v1/models`, {
-          headers: { authorization: `Bearer ${key}` },
-        });
-        expect(answer.status).toBe(200);
+        expect(await listModels(key)).toBe(200);
+        // The program's keys are those of the backup again, whose values the new stack does not know.
+        configure({ access: { teams: { search: {} }, keys: { bot: { team: "search" } } } });
+        await up();
+        expect(await listModels(bot)).toBe(200);
+        expect(await virtualKeys()).toEqual({ bot: null });
+        expect(await changes()).toEqual([]);
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }
@@ -395,7 +417,7 @@ describe.skipIf(!available.available)(`two machines (${available.reason})`, () =
     async () => {
       await pulumi.destroy();
       await pulumi.succeed("config", "rm", "litellm-gateway:saltKey");
-      configure({ database: { engine: "sqlalchemy" } });
+      configure({ database: { engine: "sqlalchemy" }, access: undefined });
       const { output } = await up();
       expect(output).toMatch(/checks:/);
       expect(await gateway.chat("hello")).toBe("Hello.");

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 
 import { parse, stringify } from "yaml";
 
-import { ProxyClient } from "../../components/verification/proxy-client.ts";
+import { ProxyClient } from "../../components/proxy-client.ts";
 import { findFreePort } from "./ports.ts";
 import { type CommandResult, PulumiProject } from "./pulumi-project.ts";
 
@@ -109,16 +109,18 @@ export class GatewayProject {
     });
   }
 
+  /** Settings of a gateway that is run elsewhere: its master key is to be set beside them. */
+  configureExisting(url: string, changes: Config = {}): void {
+    const { deployment, ...others } = changes;
+    this.#write({
+      deployment: { topology: "existing", url, ...(deployment as object | undefined) },
+      ...others,
+    });
+  }
+
   /** Settings of a small local gateway on ports of its own, changed by `changes`. */
   configure(changes: Config = {}): void {
-    const file = join(this.pulumi.folder, `Pulumi.${this.pulumi.stack}.yaml`);
-    const stack = existsSync(file)
-      ? (parse(readFileSync(file, "utf8")) as Record<string, unknown>)
-      : {};
-    const secrets = Object.entries((stack["config"] ?? {}) as Config).filter(([, value]) =>
-      JSON.stringify(value).includes('"secure"'),
-    );
-    const settings: Config = {
+    this.#write({
       deployment: { topology: "local", proxyPort: this.proxyPort, protect: false },
       database: { kind: "embedded", port: this.databasePort },
       models: [
@@ -128,7 +130,18 @@ export class GatewayProject {
       ...changes,
       // In production it writes once a minute, and the checks wait for what is written.
       generalSettings: { proxy_batch_write_at: 2, ...(changes["generalSettings"] as Config) },
-    };
+    });
+  }
+
+  /** Settings in place of all that are no secrets. */
+  #write(settings: Config): void {
+    const file = join(this.pulumi.folder, `Pulumi.${this.pulumi.stack}.yaml`);
+    const stack = existsSync(file)
+      ? (parse(readFileSync(file, "utf8")) as Record<string, unknown>)
+      : {};
+    const secrets = Object.entries((stack["config"] ?? {}) as Config).filter(([, value]) =>
+      JSON.stringify(value).includes('"secure"'),
+    );
     stack["config"] = {
       ...Object.fromEntries(secrets),
       ...Object.fromEntries(

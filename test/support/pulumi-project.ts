@@ -146,9 +146,14 @@ export class PulumiProject {
   }
 
   /** By way of standard input: a value on the command line is for all to see. */
-  async setConfig(key: string, value: string, options: { secret?: boolean } = {}): Promise<void> {
+  async setConfig(
+    key: string,
+    value: string,
+    options: { secret?: boolean; isPath?: boolean } = {},
+  ): Promise<void> {
     const kind = options.secret === true ? "--secret" : "--plaintext";
-    const { child, finished } = this.launch("config", "set", kind, "--raw", key);
+    const path = options.isPath === true ? ["--path"] : [];
+    const { child, finished } = this.launch("config", "set", kind, "--raw", ...path, key);
     child.stdin.end(value);
     await expectSuccess(["config", "set", key], finished);
   }
