@@ -4,6 +4,7 @@ import type { OperationContext } from "../resource.ts";
 import { isWithoutModels, Refusal } from "./api-failure.ts";
 import { gatewayConnection } from "./connection.ts";
 import { type ApiRequest, GatewayApi } from "./gateway-api.ts";
+import { KeyDeletions } from "./key-deletions.ts";
 import { Lookup } from "./lookup.ts";
 
 /** Any object of LiteLLM's, by LiteLLM's own names. */
@@ -68,6 +69,7 @@ const MOST_PAGES = 50;
 /** A live LiteLLM: its admin API, and what is in it by its id. */
 export class Gateway {
   readonly api: GatewayApi;
+  readonly keyDeletions: KeyDeletions;
   /** By their hash. */
   readonly keys = new Lookup<LiveKey>({
     find: async (token, signal) => {
@@ -130,6 +132,7 @@ export class Gateway {
 
   constructor(api: GatewayApi) {
     this.api = api;
+    this.keyDeletions = new KeyDeletions(api);
   }
 
   /** All keys but those of the admin pages' sessions. */

@@ -18,7 +18,7 @@ export async function requireOwners(
     { property: "budgetId", noun: "budget", id: budgetId, things: budgets },
   ];
   for (const { property, noun, id, things } of owners) {
-    if (id !== undefined && (await things.find(id, signal)) === undefined) {
+    if (id !== undefined && !(await things.has(id, signal))) {
       throw new Error(
         `${property}: there is no ${noun} "${id}" in the gateway; add it, or correct it`,
       );

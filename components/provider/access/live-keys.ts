@@ -141,15 +141,11 @@ export async function removeKey(
   tokenId: string,
   { budgetId, signal }: { readonly budgetId?: string | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
-  const { api, keys } = gateway;
+  const { keys, keyDeletions } = gateway;
   const live = await keys.find(tokenId, signal);
   keys.forget(tokenId);
   if (live === undefined) return;
-  try {
-    await api.call({ path: "/key/delete", body: { keys: [tokenId] }, signal });
-  } catch (error) {
-    if (!(error instanceof Refusal && error.status === 404)) throw error;
-  }
+  await keyDeletions.delete(tokenId, signal);
   await removeOwnBudget(gateway, live, { budgetId, signal });
 }
 

@@ -30,7 +30,11 @@ export class Lookup<Thing> {
   #listing: Listing<Thing> | undefined;
   /** For good: no list can tell whether it was made before or after a change that is under way. */
   readonly #changed = new Set<string>();
+  /** Made or seen here, and neither changed nor deleted since. */
+  readonly #present = new Set<string>();
   #isTooLong = false;
+  /** How often something was touched here. */
+  #changes = 0;
 
   constructor(source: LookupSource<Thing>) {
     this.#source = source;
@@ -46,9 +50,25 @@ export class Lookup<Thing> {
     return this.#source.find(id, signal);
   }
 
+  /** Whether it is there, or was at some time since this process began and was not touched by us since. */
+  async has(id: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#present.has(id)) return true;
+    const changes = this.#changes;
+    const isThere = (await this.find(id, signal)) !== undefined;
+    if (isThere && changes === this.#changes) this.#present.add(id);
+    return isThere;
+  }
+
   /** To be called when this thing is made, changed or deleted here: from then on it is asked for itself. */
   forget(id: string): void {
+    this.#changes++;
     this.#changed.add(id);
+    this.#present.delete(id);
+  }
+
+  /** To be called after {@link forget} where it is certain that it is there. */
+  confirm(id: string): void {
+    this.#present.add(id);
   }
 
   async #findListed(id: string, signal: AbortSignal): Promise<Thing | undefined> {

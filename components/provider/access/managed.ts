@@ -97,6 +97,7 @@ export function manage<Inputs extends ManagedInputs & object, Given, Live extend
       .finally(() => {
         things.forget(id);
       });
+    things.confirm(id);
     if ("answer" in made) {
       const live = made.answer as Live;
       return bring(context, inputs, live, readServerDefaults(fields, inputs as Values, live));

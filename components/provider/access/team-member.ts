@@ -219,7 +219,7 @@ async function verifyUser(
   { teamId, userId }: TeamMemberInputs,
   signal: AbortSignal,
 ): Promise<void> {
-  if ((await users.find(userId, signal)) !== undefined) return;
+  if (await users.has(userId, signal)) return;
   throw new Error(
     `userId: there is no user "${userId}" to be a member of team "${teamId}": ` +
       "make the user first (in the settings under access.users), or correct the id",

@@ -284,7 +284,7 @@ export function defineVirtualKey({ now = Date.now }: { readonly now?: () => numb
 
     async delete(context, _id, { inputs: { alias, budgetId }, outputs }) {
       const gateway = openGateway(context);
-      const live = await gateway.keys.findNow(outputs.tokenId, context.signal);
+      const live = await gateway.keys.find(outputs.tokenId, context.signal);
       const owner = readOwner(live?.metadata);
       if (owner !== undefined && isOtherStack(context, owner)) {
         const message = `key "${alias}" is left as it is: it has been taken over by ${owner}`;
