@@ -8,6 +8,8 @@ import { resources } from "./resources.ts";
 import { serve } from "./server/server.ts";
 
 const STOP_GRACE_MILLISECONDS = 10_000;
+// Before anybody can know that this plugin is there, and end who has started it.
+const parent = process.ppid;
 
 const provider = await serve({
   name: "litellm",
@@ -21,7 +23,6 @@ console.log(String(provider.port));
 flushCompileCache();
 
 // A Pulumi that was killed outright leaves its plugins behind; nobody would ever stop this one.
-const parent = process.ppid;
 setInterval(() => {
   if (process.ppid !== parent) {
     void Promise.race([provider.stop(), sleep(STOP_GRACE_MILLISECONDS)]).then(() => process.exit());

@@ -144,6 +144,7 @@ describe("a local gateway", () => {
     expect(await listModels(bot)).toBe(200);
     await pulumi.setConfig("litellm-gateway:masterKey", OTHER_MASTER_KEY, { secret: true });
     expect(await changedNames()).toEqual([
+      "delete gateway-secrets-master-key",
       "update access-provider",
       "update gateway-proxy-process",
     ]);

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import enginepb from "@pulumi/pulumi/proto/engine_pb.js";
 import type pluginpb from "@pulumi/pulumi/proto/plugin_pb.js";
 import pb from "@pulumi/pulumi/proto/provider_pb.js";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { z } from "zod";
 
 import { Empty } from "../../components/provider/server/protobuf.ts";
@@ -16,6 +16,7 @@ import {
   PartialFailure,
   type Properties,
   type ResourceDefinition,
+  Unobservable,
 } from "../../components/provider/resource.ts";
 import { serve, type RunningProvider } from "../../components/provider/server/server.ts";
 import { encode, markSecret, UNKNOWN } from "../../components/provider/server/wire.ts";
@@ -33,6 +34,7 @@ const { DIFF_NONE, DIFF_SOME } = pb.DiffResponse.DiffChanges;
 /** A server somewhere: remembers what it was told, and fails when it is told to. */
 function createServerDefinition() {
   const calls: { operation: string; given: unknown }[] = [];
+  const configurations: Properties[] = [];
   const schema = z.strictObject({
     name: z.string().min(1),
     size: z.int().default(1),
@@ -82,6 +84,7 @@ function createServerDefinition() {
     },
     async create(context, inputs) {
       calls.push({ operation: "create", given: inputs });
+      configurations.push(context.configuration);
       context.log(`creating with ${String(inputs.password)}`, { ephemeral: true });
       await behave(inputs, context.signal);
       return {
@@ -111,7 +114,7 @@ function createServerDefinition() {
     },
     drift: (outputs) => (outputs.running ? [] : ["running"]),
   } satisfies ResourceDefinition<Inputs, Outputs>;
-  return { calls, definition: definition as unknown as ResourceDefinition };
+  return { calls, configurations, definition: definition as unknown as ResourceDefinition };
 }
 
 let served: ReturnType<typeof createServerDefinition>;
@@ -138,6 +141,7 @@ const stored = (inputs: Properties): Properties => ({
 const inputs = { name: "a", size: 1, environment: { A: "1" } };
 
 describe("a resource that is observed before an update", () => {
+  const state = { ...inputs, size: 7 };
   const diffObserved = async (id: string) => {
     const observing = await serve({
       name: "test",
@@ -146,7 +150,6 @@ describe("a resource that is observed before an update", () => {
     });
     const observer = new ProviderClient(observing.port, "test:index:Server");
     try {
-      const state = { ...inputs, size: 7 };
       return await observer.diff({ id, oldInputs: state, olds: stored(state), news: state });
     } finally {
       observer.close();
@@ -171,6 +174,40 @@ describe("a resource that is observed before an update", () => {
       replacesList: [],
     });
   });
+});
+
+describe("a resource that nobody can look at now", () => {
+  const unobservable = {
+    assertObservable: () => Promise.reject(new Unobservable("it is down")),
+  };
+  const state = { ...inputs, size: 7 };
+  const serveUnobservable = async () => {
+    const definition = { ...served.definition, observeBeforeUpdate: true, ...unobservable };
+    const running = await serve({ name: "test", version: "1.2.3", definitions: [definition] });
+    const asking = new ProviderClient(running.port, "test:index:Server");
+    onTestFinished(async () => {
+      asking.close();
+      await running.stop();
+    });
+    return asking;
+  };
+
+  test("is what the state remembers, in a preview and in a refresh", async () => {
+    const asking = await serveUnobservable();
+    const olds = stored(state);
+    const { changes } = await asking.diff({ id: "gone", oldInputs: state, olds, news: state });
+    expect(changes).toBe(DIFF_NONE);
+    expect(await asking.read("gone", state, olds)).toMatchObject({ id: "gone", inputs: state });
+    expect(served.calls.map(({ operation }) => operation)).toEqual([]);
+  });
+});
+
+test("a definition is given the provider's configuration in clear", async () => {
+  const request = new pb.ConfigureRequest();
+  request.setArgs(encode({ url: "https://gateway.test", key: markSecret(PASSWORD) }));
+  await call<pb.ConfigureRequest, unknown>(client.raw.configure.bind(client.raw), request);
+  await client.create(inputs);
+  expect(served.configurations).toEqual([{ url: "https://gateway.test", key: PASSWORD }]);
 });
 
 test("introduces itself", async () => {

@@ -222,20 +222,7 @@ class Provider {
     }
     const location = pick(inputs, definition.locatedBy ?? []);
     if (containsUnknown(location)) return recorded;
-    const context = this.#openContext(request.getUrn());
-    const state = {
-      inputs: parseState(definition, { ...recorded.inputs, ...location }),
-      outputs: recorded.outputs,
-    };
-    const observe = async () => {
-      await definition.assertObservable?.(context);
-      return definition.read(context, request.getId(), state);
-    };
-    const found = await observe().catch((error: unknown) => {
-      if (!(error instanceof Unobservable)) throw error;
-      context.log(`taken for what it was, for it cannot be looked at: ${error.message}`);
-      return recorded;
-    });
+    const found = await this.#look(definition, request, recorded, location);
     return (
       found && {
         // Where it was looked for is no drift.
@@ -243,6 +230,28 @@ class Provider {
         outputs: found.outputs,
       }
     );
+  }
+
+  /** What is there; what is recorded where nobody can look now. */
+  async #look(
+    definition: ResourceDefinition,
+    request: { getUrn(): string; getId(): string },
+    recorded: { readonly inputs: Properties; readonly outputs: Properties },
+    location: Properties = {},
+  ): Promise<{ inputs: Properties; outputs: Properties } | undefined> {
+    const context = this.#openContext(request.getUrn());
+    try {
+      await definition.assertObservable?.(context);
+      return await definition.read(context, request.getId(), {
+        inputs: parseState(definition, { ...recorded.inputs, ...location }),
+        outputs: recorded.outputs,
+      });
+    } catch (error) {
+      if (!(error instanceof Unobservable)) throw error;
+      const message = `taken for what it was, for it cannot be looked at: ${error.message}`;
+      context.log(message, { severity: "warning" });
+      return recorded;
+    }
   }
 
   async #create(request: pb.CreateRequest): Promise<pb.CreateResponse> {
@@ -269,10 +278,12 @@ class Provider {
     const outputs = this.#receive(request.getProperties());
     const isImport = Object.keys(inputs.plain).length === 0;
     const found = await this.#keepState(definition, inputs.marked, () =>
-      definition.read(this.#openContext(request.getUrn()), request.getId(), {
-        inputs: isImport ? {} : parseState(definition, inputs.plain),
-        outputs: outputs.plain,
-      }),
+      isImport
+        ? definition.read(this.#openContext(request.getUrn()), request.getId(), {
+            inputs: {},
+            outputs: outputs.plain,
+          })
+        : this.#look(definition, request, { inputs: inputs.plain, outputs: outputs.plain }),
     );
     const response = new pb.ReadResponse();
     if (found === undefined) {
