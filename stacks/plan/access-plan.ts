@@ -17,14 +17,14 @@ interface ModelLimits {
 
 type Metadata = Record<string, unknown>;
 
-export interface PlannedBudget extends Limits {
+interface PlannedBudget extends Limits {
   budgetId: string;
   softBudget?: number;
   maxParallelRequests?: number;
   adopt: boolean;
 }
 
-export interface PlannedUser extends Limits {
+interface PlannedUser extends Limits {
   userId: string;
   email?: string;
   alias?: string;
@@ -34,7 +34,7 @@ export interface PlannedUser extends Limits {
   adopt: boolean;
 }
 
-export interface PlannedTeam extends Limits, ModelLimits {
+interface PlannedTeam extends Limits, ModelLimits {
   teamId: string;
   alias: string;
   models: string[];
@@ -44,14 +44,14 @@ export interface PlannedTeam extends Limits, ModelLimits {
   adopt: boolean;
 }
 
-export interface PlannedMember extends Limits {
+interface PlannedMember extends Limits {
   teamId: string;
   userId: string;
   models: string[];
   adopt: boolean;
 }
 
-export interface PlannedKey extends Limits, ModelLimits {
+interface PlannedKey extends Limits, ModelLimits {
   alias: string;
   teamId?: string;
   userId?: string;
@@ -71,7 +71,7 @@ export interface PlannedKey extends Limits, ModelLimits {
 }
 
 /** Where a key is put; empty: nowhere. */
-export interface DeliveryPlan {
+interface DeliveryPlan {
   /** Relative to the project's folder, or absolute. */
   readonly file?: string;
   /** Environment variable in the file; given with it. */

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-export interface PassedRequest {
+interface PassedRequest {
   readonly method: string;
   /** With its query. */
   readonly path: string;

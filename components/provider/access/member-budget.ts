@@ -19,7 +19,7 @@ export function findOwnBudget(
 }
 
 /** The budget that all members of a team have who have none of their own. */
-export function findDefaultBudget({ metadata }: LiveTeam): string | undefined {
+function findDefaultBudget({ metadata }: LiveTeam): string | undefined {
   const id = metadata?.["team_member_budget_id"];
   return typeof id === "string" ? id : undefined;
 }

@@ -177,3 +177,32 @@ test("who is cancelled takes nobody else along", async () => {
   await expect(cancelled).rejects.toThrow("cancelled");
   expect(await other).toBe("first d");
 });
+
+test("what was seen to be there is not asked for again, until it is touched here", async () => {
+  const { lookup, things, found } = startSource();
+  expect(await lookup.has("a", signal)).toBe(true);
+  expect(await lookup.has("a", signal)).toBe(true);
+  expect(found).toEqual(["a"]);
+  things.delete("a");
+  lookup.forget("a");
+  expect(await lookup.has("a", signal)).toBe(false);
+  expect(await lookup.has("a", signal)).toBe(false);
+  expect(found).toEqual(["a", "a", "a"]);
+});
+
+test("what was made here is there without a question", async () => {
+  const { lookup, found } = startSource();
+  lookup.forget("new");
+  lookup.confirm("new");
+  expect(await lookup.has("new", signal)).toBe(true);
+  expect(found).toEqual([]);
+});
+
+test("what is deleted while it is asked for is not remembered as there", async () => {
+  const { lookup, things } = startSource();
+  const asked = lookup.has("a", signal);
+  lookup.forget("a");
+  expect(await asked).toBe(true);
+  things.delete("a");
+  expect(await lookup.has("a", signal)).toBe(false);
+});
