@@ -36,13 +36,18 @@ function describeExpiry(now: () => number): Field {
   return {
     name: "duration",
     write: (expires) => writeDuration(Date.parse(expires as string) - now()),
-    read: (expires) => formatInstant(expires as string),
+    read: (expires) => roundToSecond(expires as string),
     isSame(ours, theirs) {
       if (theirs === undefined) return false;
       const [wanted, live] = [Date.parse(ours as string), Date.parse(theirs as string)];
       return Math.abs(wanted - live) <= EXPIRY_MILLISECONDS || Math.max(wanted, live) < now();
     },
   };
+}
+
+/** LiteLLM counts a duration from some moment within a second. */
+function roundToSecond(instant: string): string {
+  return new Date(Math.round(Date.parse(instant) / 1000) * 1000).toISOString().replace(".000", "");
 }
 
 /** As LiteLLM takes it; what is over is over at once. */

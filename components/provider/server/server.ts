@@ -7,6 +7,7 @@ import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import type { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
 
 import { listChanges, planChanges, type PlannedChange } from "./diff.ts";
+import { describeDrift } from "./drift.ts";
 import { IncompleteError, toServiceError } from "./failure.ts";
 import { formatPath } from "./property-path.ts";
 import { Empty } from "./protobuf.ts";
@@ -189,16 +190,20 @@ class Provider {
 
   async #diff(request: pb.DiffRequest): Promise<pb.DiffResponse> {
     const definition = this.#findDefinition(request.getUrn());
+    const recordedInputs = this.#receive(request.getOldInputs());
     const recorded = {
-      inputs: this.#receive(request.getOldInputs()).plain,
+      inputs: recordedInputs.plain,
       outputs: this.#receive(request.getOlds()).plain,
     };
     const inputs = this.#receive(request.getNews()).plain;
+    const observed = await this.#observe(definition, request, recorded, inputs);
     const changes = planChanges(
       definition,
-      { recorded, observed: await this.#observe(definition, request, recorded, inputs), inputs },
+      { recorded, observed, inputs },
       request.getIgnorechangesList(),
     );
+    const drift = describeDrift(changes, recordedInputs.marked, observed?.inputs);
+    if (drift !== undefined) this.#log(request.getUrn(), drift);
     const replaces = changes.filter((change) => change.replaces).map(topLevelProperty);
     const response = describeChanges(changes.map(topLevelProperty))
       .setReplacesList([...new Set(replaces)])
