@@ -91,7 +91,7 @@ export class Access extends pulumi.ComponentResource {
       const [resource, options] = describe(`member-${team}/${user}`, {
         dependsOn: [...named(teams, team), ...named(users, user)],
       });
-      return { team, member: new TeamMember(resource, begin(resource, member), options) };
+      return { team, user, member: new TeamMember(resource, begin(resource, member), options) };
     });
     const credentials = create(plan.credentials, (credential) => {
       const [resource, options] = describe(`credential-${credential.name}`);
@@ -107,12 +107,14 @@ export class Access extends pulumi.ComponentResource {
     });
     const keys = create(plan.keys, (key) => {
       const [resource, options] = describe(`key-${key.name}`, {
-        // A key of a team is refused for who is no member yet.
+        // With a membership that is made anew LiteLLM deletes the member's keys.
         dependsOn: [
           ...named(teams, key.team),
           ...named(users, key.user),
           ...named(budgets, key.budget),
-          ...members.filter(({ team }) => team === key.team).map(({ member }) => member),
+          ...members
+            .filter(({ team, user }) => team === key.team && user === key.user)
+            .map(({ member }) => member),
         ],
         protect: key.protect,
       });

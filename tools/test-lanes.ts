@@ -4,10 +4,11 @@ import { resolve } from "node:path";
 const CHECKOUT = resolve(import.meta.dirname, "..");
 
 /**
- * What measures how clients fare while something changes or breaks, where a busy machine shows. These
- * take about as long as all others do: move a file from one lane to the other where that has changed.
+ * What measures how clients fare while something changes or breaks, where a busy machine shows, and what
+ * makes both lanes about as long: move a file from one lane to the other where that has changed.
  */
-const FOREGROUND = /^test\/engine\/(traefik|rollout|single-host(-faults|-databases)?\.)/;
+const FOREGROUND =
+  /^test\/engine\/(access|existing|traefik|rollout|single-host(-faults|-databases)?\.)/;
 
 /** Files with tests, as two runs of vitest that go on beside each other. */
 interface Lanes {

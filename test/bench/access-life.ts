@@ -9,7 +9,7 @@ import type { CountingProxy } from "./counting-proxy.ts";
 /** What the life of keys consists of. */
 export const PHASES = ["create", "refresh", "change", "destroy"] as const;
 
-export type Phase = (typeof PHASES)[number];
+type Phase = (typeof PHASES)[number];
 
 /** Seconds by phase, and of all of them; how many requests they took. */
 export type Life = Readonly<Record<Phase | "total" | "requests", number>>;

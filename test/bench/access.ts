@@ -14,7 +14,7 @@ const NOTHING: AccessSize = { teams: 0, keys: 0 };
 /** Of the time, less that of a program without keys, by the number of keys. */
 const GREATEST_EXPONENT = 1.1;
 
-export interface AccessSizes {
+interface AccessSizes {
   readonly few: AccessSize;
   readonly many: AccessSize;
   /** Of ten keys, so many get another budget. */
@@ -39,7 +39,7 @@ export const access: Benchmark = {
 };
 
 /** The same in a gateway that runs, and with as many keys as are wanted. */
-export async function measureAccess(
+async function measureAccess(
   context: BenchmarkContext,
   server: LitellmServer,
   { few, many, changedOfTen }: AccessSizes,

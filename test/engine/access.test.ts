@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { sha256 } from "../../stacks/sha256.ts";
+import { measureByHand, measureUp } from "../bench/access-life.ts";
+import { startCountingProxy } from "../bench/counting-proxy.ts";
 import { watchCommandLines } from "../support/command-lines.ts";
 import { GatewayProject } from "../support/gateway-project.ts";
 import { killUp } from "../support/kill-up.ts";
@@ -326,4 +328,21 @@ test("destroy leaves nothing of it behind", async () => {
   const { users } = (await server.client.succeed("/user/list")) as { users: { user_id: string }[] };
   expect(users.map(({ user_id }) => user_id)).toEqual(["default_user_id"]);
   expect((await server.client.chat("acme", "Hi")).status).toBe(400);
+});
+
+test.each([
+  ["by commands of Pulumi", measureUp],
+  ["by hand", measureByHand],
+])("what the benchmark measures: keys live and die %s", async (_, measure) => {
+  const proxy = await startCountingProxy(server.url);
+  try {
+    const size = { teams: 1, keys: 5 };
+    const life = await measure({ server, proxy, size, changed: 1 });
+    const { create, refresh, change, destroy } = life;
+    expect(life.total).toBeCloseTo(create + refresh + change + destroy);
+    // Each key is at least made and deleted.
+    expect(life.requests).toBeGreaterThan(size.keys);
+  } finally {
+    await proxy.close();
+  }
 });

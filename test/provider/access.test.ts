@@ -10,6 +10,7 @@ import { describeKeyRotation } from "./access/key-rotation.ts";
 import { describeKeys } from "./access/keys.ts";
 import { describeMembers } from "./access/members.ts";
 import { describeModels } from "./access/models.ts";
+import { describeOutages } from "./access/outages.ts";
 import { describeProperty } from "./access/property.ts";
 import { describeTeams } from "./access/teams.ts";
 import { describeUnmanaged } from "./access/unmanaged.ts";
@@ -40,6 +41,8 @@ for (const describeSuite of [
   describeExport,
   describeFaults,
   describeProperty,
+  // It does not come back as it was: what is in memory is gone.
+  describeOutages,
 ]) {
   describeSuite(() => server);
 }

@@ -56,14 +56,6 @@ export async function startLitellm({
   config = CONFIG,
   workers = 1,
 }: { config?: string; workers?: number } = {}): Promise<LitellmServer> {
-  const shared = process.env["LITELLM_TEST_SERVER"];
-  if (shared !== undefined) {
-    const { url, databaseUrl } = JSON.parse(shared) as { url: string; databaseUrl: string };
-    const client = new GatewayClient(url, MASTER_KEY);
-    const nothing = async () => {};
-    const readLog = () => "";
-    return { url, databaseUrl, masterKey: MASTER_KEY, client, readLog, halt: nothing, start: nothing, remove: nothing };
-  }
   const { context } = operationContext();
   const folder = mkdtempSync(join(tmpdir(), "litellm "));
   const logFile = join(folder, "litellm.log");

@@ -14,7 +14,8 @@ const LOSSES: Readonly<Record<string, string>> = {
   // Its key is in Pulumi's state alone, and clients were told to trust it.
   "litellm:tls:CertificateAuthority": "the certificate authority that clients trust",
   // LiteLLM keeps the digest only.
-  "litellm:access:VirtualKey": "the key: requests with it are refused, and nobody can make it again",
+  "litellm:access:VirtualKey":
+    "the key: requests with it are refused, and nobody can make it again",
   "litellm:access:Team": "the team, its members' limits, and every key of it",
   "litellm:host:PostgresCluster": "the PostgreSQL data directory with all databases",
   "litellm:host:Directory": "every file in the folder",

@@ -50,7 +50,7 @@ export class Lookup<Thing> {
     return this.#source.find(id, signal);
   }
 
-  /** Whether it is there, or was at some time since this process began and was not touched by us since. */
+  /** Whether it is there; what this process has made or seen is, until it is touched here. */
   async has(id: string, signal: AbortSignal): Promise<boolean> {
     if (this.#present.has(id)) return true;
     const changes = this.#changes;

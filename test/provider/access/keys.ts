@@ -5,6 +5,7 @@ import pb from "@pulumi/pulumi/proto/provider_pb.js";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import { GatewayApi } from "../../../components/provider/access/gateway-api.ts";
+import { openGateway } from "../../../components/provider/access/gateway.ts";
 import { generateKeyValue, hashKey } from "../../../components/provider/access/key-value.ts";
 import { virtualKey } from "../../../components/provider/access/virtual-key.ts";
 import type { ResourceDefinition } from "../../../components/provider/resource.ts";
@@ -12,6 +13,7 @@ import { serve } from "../../../components/provider/server/server.ts";
 import { encode, markSecret, reveal, UNKNOWN } from "../../../components/provider/server/wire.ts";
 import { ProxyClient } from "../../../components/proxy-client.ts";
 import type { LitellmServer } from "../../support/litellm-server.ts";
+import { operationContext } from "../../support/operation-context.ts";
 import { call, listenForLogs, ProviderClient } from "../../support/provider-client.ts";
 import { changeKey, findKey, findKeys, KeyStack } from "./key-stack.ts";
 import { listChanging, sendAdmin } from "./requests.ts";
@@ -88,7 +90,7 @@ export function describeKeys(server: () => LitellmServer): void {
         rpm_limit: null,
         metadata: {
           purpose: "ci",
-          managed_by: expect.stringMatching(/^pulumi:test\/test:/) as unknown,
+          managed_by: expect.stringMatching(/^pulumi:test\/[\w-]+:key$/) as unknown,
         },
       });
       expect(await stack.preview(dearer)).toEqual([]);
@@ -404,6 +406,27 @@ export function describeKeys(server: () => LitellmServer): void {
         );
       }
       expect(await findKeys(server(), alias)).toEqual([]);
+    });
+
+    test("many of one process ask for their owners once, and are deleted together", async () => {
+      const { url, masterKey } = server();
+      const { context } = operationContext(undefined, { url, masterKey, process: randomUUID() });
+      const calls = watch();
+      const tokenIds: string[] = [];
+      for (const name of ["a", "b", "c"]) {
+        const inputs = virtualKey.inputs.parse({ alias: `${alias}-${name}`, teamId: team });
+        tokenIds.push((await virtualKey.create(context, inputs)).id);
+      }
+      const asked = calls[0]?.mock.calls.filter(([{ path }]) => path.startsWith("/team/info"));
+      expect(asked).toHaveLength(1);
+
+      for (const call of calls) call.mockClear();
+      const { keyDeletions } = openGateway(context);
+      // One of them has been deleted by hand.
+      const keys = [...tokenIds, hashKey(generateKeyValue())];
+      await Promise.all(keys.map((tokenId) => keyDeletions.delete(tokenId, context.signal)));
+      expect(listChanging(...calls)).toEqual([["POST", "/key/delete", { keys }]]);
+      for (const tokenId of tokenIds) expect(await findKey(server(), tokenId)).toBeUndefined();
     });
 
     test("a soft budget of its own leaves the budget that others share alone", async () => {
