@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 
-import type { MachineConnection } from "./machine.ts";
+import { type MachineConnection, withoutSudo } from "./machine.ts";
 import type { budget } from "./provider/access/budget.ts";
 import type { credential } from "./provider/access/credential.ts";
 import type { model } from "./provider/access/model.ts";
@@ -53,18 +53,6 @@ export class Provider extends pulumi.ProviderResource {
       opts,
     );
   }
-}
-
-/** What a tunnel needs. */
-function withoutSudo(machine: MachineConnection): MachineConnection {
-  const { host, port, user, options, hostKey } = machine;
-  return {
-    host,
-    options,
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-    ...(hostKey !== undefined && { hostKey }),
-  };
 }
 
 export type TeamArgs = Args<typeof team>;

@@ -15,6 +15,25 @@ export interface MachineConnection {
   readonly sudoPassword?: pulumi.Output<string>;
 }
 
+interface Address<HostKey> {
+  readonly host: string;
+  readonly port?: number | undefined;
+  readonly user?: string | undefined;
+  readonly options: readonly string[];
+  readonly hostKey?: HostKey | undefined;
+}
+
+/** How a machine is reached, without what is needed to become root there. */
+export function withoutSudo<HostKey>({ host, port, user, options, hostKey }: Address<HostKey>) {
+  return {
+    host,
+    options: [...options],
+    ...(port !== undefined && { port }),
+    ...(user !== undefined && { user }),
+    ...(hostKey !== undefined && { hostKey }),
+  };
+}
+
 /** The way to a machine; its host key is learnt first where the settings say so. */
 export function connectMachine(
   name: string,
@@ -22,13 +41,8 @@ export function connectMachine(
   secrets: Secrets,
   parent: pulumi.Resource,
 ): MachineConnection {
-  const { host, port, user, options, hostKey, sudoPassword } = plan;
-  const address = {
-    host,
-    options: [...options],
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-  };
+  const { hostKey, sudoPassword, ...machine } = plan;
+  const address = withoutSudo<never>(machine);
   const key =
     hostKey === "learn"
       ? new MachineHostKey(`${name}-host-key`, { connection: address }, { parent }).hostKey

@@ -1,8 +1,8 @@
 import type { ExistingPlan } from "../../stacks/plan/plan.ts";
+import { withoutSudo } from "../machine.ts";
 import { judge, readReason } from "../provider/access/api-failure.ts";
 import { judgeConnection } from "../provider/access/connection-failure.ts";
 import { type GatewayLink, openLink } from "../provider/access/gateway-link.ts";
-import type { Connection } from "../provider/ssh/connection.ts";
 import { closeSessions } from "../provider/ssh/session.ts";
 import type { Answer } from "../proxy-client.ts";
 
@@ -22,15 +22,8 @@ export async function findGatewayObstacles(
   const { proxyUrl: url, connectAddress, certificateAuthority, machine } = plan;
   const gateway = { url, connectAddress, certificateAuthority };
   if (machine === undefined) return askThrough(await openLink(gateway), url, masterKey);
-  const { host, port, user, options, hostKey } = machine;
-  if (hostKey === "learn") return [];
-  const connection: Connection = {
-    host,
-    options: [...options],
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-    ...(hostKey !== undefined && { hostKey }),
-  };
+  if (machine.hostKey === "learn") return [];
+  const connection = withoutSudo(machine);
   try {
     return await askThrough(await openLink({ ...gateway, machine: connection }), url, masterKey);
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { MachinePlan } from "../../stacks/plan/machine-plan.ts";
 import type { TwoVmPlan } from "../../stacks/plan/plan.ts";
+import { withoutSudo } from "../machine.ts";
 import { closeSessions, openSession } from "../provider/ssh/session.ts";
 import { readOperatingSystem } from "../provider/ssh/operating-system.ts";
 
@@ -24,15 +25,8 @@ export async function findMachineObstacles(plan: TwoVmPlan): Promise<string[]> {
 }
 
 async function findObstacles(machine: MachinePlan): Promise<string[]> {
-  const { host, port, user, options, hostKey, sudoPassword } = machine;
-  if (hostKey === "learn" || sudoPassword !== undefined) return [];
-  const connection = {
-    host,
-    options: [...options],
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-    ...(hostKey !== undefined && { hostKey }),
-  };
+  if (machine.hostKey === "learn" || machine.sudoPassword !== undefined) return [];
+  const connection = withoutSudo(machine);
   try {
     await readOperatingSystem(
       openSession(connection, AbortSignal.timeout(PATIENCE_SECONDS * 1000)),

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import type { Fields } from "./fields.ts";
 import type { LiveBudget } from "./gateway.ts";
-import { budgetDuration, dollars, limit } from "./limits.ts";
+import { budgetDuration, dollars, limit, LIMIT_FIELDS } from "./limits.ts";
 import { manage } from "./managed.ts";
 
 const inputs = z.strictObject({
@@ -24,11 +24,8 @@ export type BudgetInputs = z.output<typeof inputs>;
 
 /** `model_max_budget` is for holders of LiteLLM's licence. */
 const FIELDS: Fields = {
-  maxBudget: { name: "max_budget" },
+  ...LIMIT_FIELDS,
   softBudget: { name: "soft_budget" },
-  budgetDuration: { name: "budget_duration" },
-  rpmLimit: { name: "rpm_limit" },
-  tpmLimit: { name: "tpm_limit" },
   maxParallelRequests: { name: "max_parallel_requests" },
 };
 

@@ -1,5 +1,6 @@
 import type { Field, Fields, Values } from "./fields.ts";
 import type { LiveObject } from "./gateway.ts";
+import { LIMIT_FIELDS, MODEL_LIMIT_FIELDS } from "./limits.ts";
 
 /** LiteLLM keeps an instant, and takes the time until it: what is nearer than this was meant to be equal. */
 const EXPIRY_MILLISECONDS = 60_000;
@@ -17,14 +18,10 @@ export function describeKeyFields(now: () => number): Fields {
     userId: { name: "user_id" },
     budgetId: { name: "budget_id" },
     models: { name: "models", empty: [] },
-    maxBudget: { name: "max_budget" },
+    ...LIMIT_FIELDS,
     softBudget: { name: "soft_budget" },
-    budgetDuration: { name: "budget_duration" },
-    rpmLimit: { name: "rpm_limit" },
-    tpmLimit: { name: "tpm_limit" },
     maxParallelRequests: { name: "max_parallel_requests" },
-    modelRpmLimit: { name: "model_rpm_limit", isInMetadata: true, empty: {} },
-    modelTpmLimit: { name: "model_tpm_limit", isInMetadata: true, empty: {} },
+    ...MODEL_LIMIT_FIELDS,
     expires: describeExpiry(now),
     blocked: { name: "blocked", empty: false },
     allowedRoutes: { name: "allowed_routes", empty: [] },

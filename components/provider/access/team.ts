@@ -3,7 +3,14 @@ import { z } from "zod";
 import type { Fields, Values } from "./fields.ts";
 import type { LiveTeam } from "./gateway.ts";
 import { countKeys } from "./key-count.ts";
-import { budgetDuration, dollars, limit, modelLimits } from "./limits.ts";
+import {
+  budgetDuration,
+  dollars,
+  limit,
+  LIMIT_FIELDS,
+  MODEL_LIMIT_FIELDS,
+  modelLimits,
+} from "./limits.ts";
 import { manage } from "./managed.ts";
 import { listOwnBudgets, removeBudgets } from "./member-budget.ts";
 import { userMetadata } from "./metadata.ts";
@@ -44,13 +51,9 @@ export type TeamInputs = z.output<typeof inputs>;
 const FIELDS: Fields = {
   alias: { name: "team_alias" },
   models: { name: "models", empty: [] },
-  maxBudget: { name: "max_budget" },
+  ...LIMIT_FIELDS,
   softBudget: { name: "soft_budget" },
-  budgetDuration: { name: "budget_duration" },
-  rpmLimit: { name: "rpm_limit" },
-  tpmLimit: { name: "tpm_limit" },
-  modelRpmLimit: { name: "model_rpm_limit", isInMetadata: true, empty: {} },
-  modelTpmLimit: { name: "model_tpm_limit", isInMetadata: true, empty: {} },
+  ...MODEL_LIMIT_FIELDS,
   blocked: { name: "blocked", empty: false },
 };
 

@@ -4,7 +4,7 @@ import type { OperationContext } from "../resource.ts";
 import type { Refusal } from "./api-failure.ts";
 import { type Fields, isSameValue, type Values } from "./fields.ts";
 import type { Gateway, LiveUser } from "./gateway.ts";
-import { budgetDuration, dollars, limit } from "./limits.ts";
+import { budgetDuration, dollars, limit, LIMIT_FIELDS } from "./limits.ts";
 import { manage } from "./managed.ts";
 import { findMembership, findOwnBudget, removeBudgets } from "./member-budget.ts";
 import { userMetadata } from "./metadata.ts";
@@ -63,10 +63,7 @@ const FIELDS: Fields = {
     read: (models) => (isSameValue(models, ALL_MODELS) ? undefined : models),
     isSame: (ours, theirs) => isSameValue(ours, theirs ?? ALL_MODELS),
   },
-  maxBudget: { name: "max_budget" },
-  budgetDuration: { name: "budget_duration" },
-  rpmLimit: { name: "rpm_limit" },
-  tpmLimit: { name: "tpm_limit" },
+  ...LIMIT_FIELDS,
 };
 
 /** A person or a program that keys belong to. With a user LiteLLM deletes the keys. */
