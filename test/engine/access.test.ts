@@ -176,7 +176,7 @@ describe("access as code", () => {
     printed.push(output);
     expect(exitCode).not.toBe(0);
     expect(output).toContain('key "by-hand" exists already');
-    expect(output).toContain("pulumi import litellm:access:VirtualKey");
+    expect(output).toContain("import it as it is: npm run adopt");
     expect((await listAliases()).filter((alias) => alias === "by-hand")).toHaveLength(1);
   });
 

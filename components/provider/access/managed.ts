@@ -13,7 +13,15 @@ import {
 import { assertAnswering, type Gateway, type LiveObject, openGateway } from "./gateway.ts";
 import type { Lookup } from "./lookup.ts";
 import { readMetadata, writeMetadata } from "./metadata.ts";
-import { isOtherStack, mayAdopt, nameOwner, nameResource, OWNER_KEY, readOwner } from "./owner.ts";
+import {
+  isOfSettings,
+  isOtherStack,
+  mayAdopt,
+  nameOwner,
+  nameResource,
+  OWNER_KEY,
+  readOwner,
+} from "./owner.ts";
 
 export interface ManagedInputs {
   /** Whether what exists already under the same id is taken over. */
@@ -264,11 +272,11 @@ export function alreadyExists(
     owner === undefined
       ? `${OWNER_KEY} is not set: it was made by hand, or by an \`up\` that ended early`
       : `managed by ${owner}`;
-  return new Error(
-    `${noun} "${name}" exists already, and is not this stack's (${whose}): ` +
-      "take it over with adopt: true, or import it: " +
-      `pulumi import ${token} ${quote(nameResource(context))} ${quote(id)}`,
-  );
+  const ways = isOfSettings(context)
+    ? "take it over (pulumi config set --path access.adopt true), or import it as it is: npm run adopt"
+    : "take it over with adopt: true, or import it as it is: " +
+      `pulumi import ${token} ${quote(nameResource(context))} ${quote(id)} --provider gateway='<urn of the provider>'`;
+  return new Error(`${noun} "${name}" exists already, and is not this stack's (${whose}): ${ways}`);
 }
 
 /** For a shell. */

@@ -32,6 +32,11 @@ export function readOwner(metadata: unknown): string | undefined {
   return typeof owner === "string" ? owner : undefined;
 }
 
+/** Whether the resource is one of `access` in the settings, and not one of a program of the user's own. */
+export function isOfSettings({ urn }: Identified): boolean {
+  return urn.includes("litellm:index:Access$");
+}
+
 /** Whether this owner is a resource of another stack, or something else altogether. */
 export function isOtherStack(context: Identified, owner: string): boolean {
   return !owner.startsWith(`${nameStack(context)}:`);

@@ -140,6 +140,6 @@ function isEmailTaken({ status, reason }: Refusal): boolean {
 function explainEmail(id: string, email: string | undefined): string {
   return (
     `user "${id}": another user has the e-mail address ${email ?? ""} already: give each user its own, ` +
-    "or manage that one: pulumi import litellm:access:User <name> <its user id>"
+    "or manage that one, by its user id"
   );
 }

@@ -277,7 +277,7 @@ export function describeKeys(server: () => LitellmServer): void {
       const second = openStack("second");
       await expect(second.up({ alias })).rejects.toThrow(
         `key "${alias}" exists already, and is not this stack's (managed by pulumi:test/first:key): take it ` +
-          "over with adopt: true, or import it: " +
+          "over with adopt: true, or import it as it is: " +
           `pulumi import litellm:access:VirtualKey key ${tokenId}`,
       );
       expect(await findKeys(server(), alias)).toHaveLength(1);

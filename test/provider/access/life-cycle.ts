@@ -207,7 +207,7 @@ export function testLifeCycle<Inputs extends object>(
     const inputs = parse(full);
     const name = "my thing";
     await expect(definition.create(open({ name }).context, inputs)).rejects.toThrow(
-      `take it over with adopt: true, or import it: pulumi import ${definition.token} 'my thing' ${id}`,
+      `take it over with adopt: true, or import it as it is: pulumi import ${definition.token} 'my thing' ${id}`,
     );
     const adopting = parse({ ...full, adopt: true });
     await definition.create(open({ name }).context, adopting);
