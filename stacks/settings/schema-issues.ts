@@ -289,9 +289,7 @@ function findUnion(
   root: unknown,
   path: readonly (string | number)[],
 ): z.ZodDiscriminatedUnion | undefined {
-  const inner = unwrap(schema);
-  if (inner instanceof z.ZodDiscriminatedUnion) return inner;
-  const found = findSchema(schema, root, path);
+  const found = path.length === 0 ? schema : findSchema(schema, root, path);
   const unwrapped = found === undefined ? undefined : unwrap(found);
   return unwrapped instanceof z.ZodDiscriminatedUnion ? unwrapped : undefined;
 }

@@ -531,3 +531,14 @@ describe("LiteLLM's own settings", () => {
     expect(settings.secretNames).toEqual(["redisPassword"]);
   });
 });
+
+test("of a choice inside of another its own alternatives are named", () => {
+  const deployment = {
+    topology: "traefik",
+    baseDomain: "example.com",
+    certificates: { kind: "acmee", email: "admin@example.com" },
+  };
+  expect(refusal({ models, deployment })).toContain(
+    'deployment.certificates.kind must be "acme", "files" or "private", not "acmee"',
+  );
+});
