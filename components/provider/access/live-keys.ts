@@ -121,7 +121,7 @@ function isOrphan(context: OperationContext, live: LiveKey): boolean {
   return readOwner(live.metadata) === nameOwner(context) && isUnused && age < ORPHAN_MILLISECONDS;
 }
 
-async function findKeyByAlias(
+export async function findKeyByAlias(
   { api }: Gateway,
   alias: string,
   signal: AbortSignal,

@@ -13,6 +13,7 @@ import { pickChanged, requireOwners } from "./key-owners.ts";
 import { type PreviousKey, readCarriedSpend, retireKey } from "./key-rotation.ts";
 import { hashKey, isOtherValue } from "./key-value.ts";
 import {
+  findKeyByAlias,
   generateKey,
   KEY_TOKEN,
   KeyExists,
@@ -259,15 +260,15 @@ export function defineVirtualKey({ now = Date.now }: { readonly now?: () => numb
       const live = await gateway.keys.findNow(outputs.tokenId, context.signal);
       const previous = await removeEnded(context, inputs, outputs.previous);
       if (live === undefined) {
+        const restored = await findKeyByAlias(gateway, inputs.alias, context.signal);
+        if (restored !== undefined && readOwner(restored.metadata) === nameOwner(context)) {
+          return (await adopt(context, inputs, new KeyExists(context, restored))).outputs;
+        }
         // LiteLLM deletes the keys of a team with the team: the key moves, and nobody has revoked it.
         const isMoved = inputs.teamId !== previousInputs.teamId;
         const made = await make(context, inputs, {
           value: inputs.value ?? (isMoved ? outputs.value : undefined),
-        }).catch((error: unknown) => {
-          if (error instanceof KeyExists) return error;
-          throw error;
         });
-        if (made instanceof KeyExists) return (await adopt(context, inputs, made)).outputs;
         if (made.value !== outputs.value) {
           const message = `key "${inputs.alias}" was deleted in LiteLLM: it is made again, with a new value`;
           context.log(message, { severity: "warning" });

@@ -322,6 +322,19 @@ export function describeKeys(server: () => LitellmServer): void {
       expect(await findKeys(server(), alias)).toMatchObject([{ token: found.tokenId }]);
     });
 
+    test("what a backup has brought back is taken over, whether or not it was used", async () => {
+      const stack = openStack("restored");
+      const { tokenId } = await stack.up({ alias });
+      await server().client.succeed("/key/delete", { keys: [tokenId] });
+      const backup = await openStack("restored").up({ alias });
+      expect(await stack.up({ alias })).toMatchObject({
+        tokenId: backup.tokenId,
+        value: undefined,
+      });
+      expect(await chat(backup.value)).toBe(200);
+      expect(await stack.preview({ alias })).toEqual([]);
+    });
+
     test("a value that is given is used as it is, and a key that has it is not overlooked", async () => {
       const value = generateKeyValue();
       const stack = openStack("given");
