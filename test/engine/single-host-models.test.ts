@@ -254,7 +254,7 @@ describe.skipIf(!engine.available)(`a gateway with the models of a team (${engin
     const read = ["run", "--rm", "--volume", mount, "--entrypoint", "cat", IMAGE];
     expect(await docker([...read, "/run/secrets/litellm_api_key"])).toBe(bot);
     expect(await admin.as(bot).converse("gpt", "Hi")).toBe("echo: Hi");
-    expect((await admin.as(bot).chat("claude", "Hi")).status).toBe(401);
+    expect((await admin.as(bot).chat("claude", "Hi")).status).toBe(403);
     await gateway.pulumi.succeed("preview", "--expect-no-changes");
   });
 

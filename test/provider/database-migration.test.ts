@@ -200,13 +200,14 @@ test("stops within a migration when cancelled, and starts it again next time", a
 });
 
 test("waits for another run that holds Prisma's lock", async () => {
-  const url = await postgres.createDatabase("locked");
+  const url = await postgres.createDatabase(`locked ${Date.now()}`);
   const python = pretendEnvironment("locked", { "1_first": "SELECT 1" });
   const inputs = inputsFor(url, { python, deadlineSeconds: 2 });
-  const [, error] = await Promise.all([
-    querySql(url, "SELECT pg_advisory_lock(72707369), pg_sleep(4)"),
-    databaseMigration.create(context, inputs).catch((reason: unknown) => reason),
-  ]);
+  const held = querySql(url, "SELECT pg_advisory_lock(72707369), pg_sleep(4)");
+  const locks = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted";
+  await expect.poll(() => querySql(url, locks)).toHaveLength(1);
+  const error = await databaseMigration.create(context, inputs).catch((reason: unknown) => reason);
+  await held;
   expect(error).toMatchObject({ message: expect.stringContaining("within 2 seconds") as string });
 });
 
