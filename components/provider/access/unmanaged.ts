@@ -134,11 +134,15 @@ async function removeAll(
 
 /** What is gone already is as it is to be. */
 async function remove(
-  { api, ...lookups }: Gateway,
+  { api, keyDeletions, ...lookups }: Gateway,
   kind: Kind,
   id: string,
   signal: AbortSignal,
 ): Promise<void> {
+  if (kind === "key") {
+    lookups.keys.forget(id);
+    return keyDeletions.delete(id, signal);
+  }
   try {
     await api.call({ ...requestRemoval(kind, id), signal });
   } catch (error) {
@@ -152,12 +156,10 @@ async function remove(
 }
 
 function requestRemoval(
-  kind: Kind,
+  kind: Exclude<Kind, "key">,
   id: string,
 ): { readonly method?: "DELETE"; readonly path: string; readonly body?: object } {
   switch (kind) {
-    case "key":
-      return { path: "/key/delete", body: { keys: [id] } };
     case "member": {
       const [team_id = "", user_id = ""] = id.split("/").map(decodeURIComponent);
       return { path: "/team/member_delete", body: { team_id, user_id } };
