@@ -59,12 +59,8 @@ const countQuestions = (): Partial<Record<Provider, RequestCount[]>> =>
 
 const hash = (key: string): string => (key === "" ? "" : sha256(key).slice(0, 12));
 
-const setSecret = async (path: string, value: string): Promise<void> => {
-  const command = ["config", "set", "--secret", "--raw", "--path", `litellm-gateway:${path}`];
-  const { child, finished } = gateway.pulumi.launch(...command);
-  child.stdin.end(value);
-  expect((await finished).exitCode).toBe(0);
-};
+const setSecret = (path: string, value: string): Promise<void> =>
+  gateway.pulumi.setConfig(`litellm-gateway:${path}`, value, { secret: true, isPath: true });
 
 const explain = ({ status, text }: Answer): string =>
   explainAnswer("/v1/chat/completions", status, text);

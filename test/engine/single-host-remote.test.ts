@@ -53,15 +53,11 @@ const configure = (reach: object, response = "Hello.", deployment: object = {}):
   });
 };
 
-const setRegistryPassword = async (password: string): Promise<void> => {
-  const command = ["config", "set", "--secret", "--raw", "--path"];
-  const { child, finished } = gateway.pulumi.launch(
-    ...command,
-    "litellm-gateway:secrets.registryPassword",
-  );
-  child.stdin.end(password);
-  expect((await finished).exitCode).toBe(0);
-};
+const setRegistryPassword = (password: string): Promise<void> =>
+  gateway.pulumi.setConfig("litellm-gateway:secrets.registryPassword", password, {
+    secret: true,
+    isPath: true,
+  });
 
 const run = async (...command: string[]): Promise<{ exitCode: number; output: string }> => {
   const result = await gateway.pulumi.run(...command);

@@ -75,12 +75,8 @@ const preview = async (): Promise<CommandResult> => {
 const touched = async (): Promise<string[]> =>
   [...new Set((await pulumi.preview()).map((step) => nameOf(step)))].sort();
 
-const setSecret = async (path: string, value: string): Promise<void> => {
-  const command = ["config", "set", "--secret", "--raw", "--path", `litellm-gateway:${path}`];
-  const { child, finished } = pulumi.launch(...command);
-  child.stdin.end(value);
-  expect((await finished).exitCode).toBe(0);
-};
+const setSecret = (path: string, value: string): Promise<void> =>
+  pulumi.setConfig(`litellm-gateway:${path}`, value, { secret: true, isPath: true });
 
 const webNetwork = (): string => `${gateway.namePrefix}-others`;
 const container = (service: string): string => `${gateway.namePrefix}-${service}`;

@@ -71,12 +71,8 @@ const configure = (changes: Record<string, unknown> = {}): void => {
   });
 };
 
-const setSecret = async (path: string, value: string): Promise<void> => {
-  const command = ["config", "set", "--secret", "--raw", "--path", `litellm-gateway:${path}`];
-  const { child, finished } = pulumi.launch(...command);
-  child.stdin.end(value);
-  expect((await finished).exitCode).toBe(0);
-};
+const setSecret = (path: string, value: string): Promise<void> =>
+  pulumi.setConfig(`litellm-gateway:${path}`, value, { secret: true, isPath: true });
 
 /** An `up`, whatever comes of it. */
 const run = async (): Promise<CommandResult> => {
