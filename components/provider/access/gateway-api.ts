@@ -10,7 +10,7 @@ import { Outage } from "./outage.ts";
 import { Retries } from "./retries.ts";
 import { Semaphore } from "./semaphore.ts";
 import { hideSent } from "./sent-secrets.ts";
-import { unlessAborted } from "./unless-aborted.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 
 export interface ApiRequest {
   readonly method?: "DELETE" | "GET" | "PATCH" | "POST";

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { Refusal } from "./api-failure.ts";
 import type { GatewayApi } from "./gateway-api.ts";
-import { unlessAborted } from "./unless-aborted.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 
 /** LiteLLM sets no limit, and takes 3 ms for each of them. */
 const LARGEST_BATCH = 100;

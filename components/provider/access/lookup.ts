@@ -1,4 +1,4 @@
-import { unlessAborted } from "./unless-aborted.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 
 /** How long what was listed is taken for what is there. */
 const FRESH_MILLISECONDS = 5000;

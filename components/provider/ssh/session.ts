@@ -4,6 +4,7 @@ import type { Connection } from "./connection.ts";
 import { closeMaster, isOpen, listShareArguments, openMaster, placeSocket } from "./master.ts";
 import { quote } from "./shell.ts";
 import { runSsh } from "./ssh-command.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import {
   explainDeadline,
   explainLoss,
@@ -408,17 +409,4 @@ function checkUser(name: string): string {
     throw new Error(`"${name}" is no name of a user; correct it`);
   }
   return name;
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason as Error);
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener("abort", abort);
-    });
-  });
 }
