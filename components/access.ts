@@ -16,6 +16,7 @@ import {
   User,
   VirtualKey,
 } from "./access-resources.ts";
+import { formatMemberId } from "./provider/access/member-id.ts";
 import { requireSecret } from "./secrets.ts";
 
 export interface AccessArgs {
@@ -133,9 +134,7 @@ export class Access extends pulumi.ComponentResource {
           models: plan.models.map(({ args: { modelId } }) => modelId),
           credentials: plan.credentials.map(({ args: { name: credential } }) => credential),
           keys: plan.keys.map(({ args: { alias } }) => alias),
-          members: plan.members.map(({ args: { teamId, userId } }) =>
-            [teamId, userId].map(encodeURIComponent).join("/"),
-          ),
+          members: plan.members.map(({ args: member }) => formatMemberId(member)),
         },
         options,
       );

@@ -1,11 +1,7 @@
 import { posix } from "node:path";
 
-import {
-  type AccessSection,
-  type AccessSettings,
-  durationSeconds,
-  isAccessManaged,
-} from "./access-settings.ts";
+import { durationSeconds } from "../fixed-duration.ts";
+import { type AccessSection, type AccessSettings, isAccessManaged } from "./access-settings.ts";
 import { type DatabaseSettings, usesPrisma } from "./database-settings.ts";
 import { type DeploymentSettings, isOnDockerHost } from "./deployment-settings.ts";
 import type { Issue, Path } from "./issue.ts";

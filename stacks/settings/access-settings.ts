@@ -9,16 +9,9 @@ const duration = z
   .string()
   .regex(/^(?:[1-9]\d{0,8}[smhdw]|1mo)$/, "must be a duration such as 30s, 15m, 24h, 7d or 1mo");
 
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 } as const;
-
 /** A time that is as long at any date: a month is not. */
 function fixedDuration(pattern: RegExp) {
   return z.string().regex(pattern, "must be a duration such as 30s, 15m, 24h, 7d or 2w");
-}
-
-/** How long `rotateAfter` or `overlap` is, in seconds. */
-export function durationSeconds(duration: string): number {
-  return Number(duration.slice(0, -1)) * SECONDS[duration.slice(-1) as keyof typeof SECONDS];
 }
 
 /** What an entry's name looks like. */

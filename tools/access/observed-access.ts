@@ -9,6 +9,7 @@ import {
   type LiveUser,
   openGateway,
 } from "../../components/provider/access/gateway.ts";
+import { formatMemberId } from "../../components/provider/access/member-id.ts";
 import { model, type ModelInputs } from "../../components/provider/access/model.ts";
 import { ADMIN_USER } from "../../components/provider/access/survey.ts";
 import { teamMember, type TeamMemberInputs } from "../../components/provider/access/team-member.ts";
@@ -76,9 +77,7 @@ export async function observeAccess(context: OperationContext): Promise<Observed
       ({ user_id: id }) => id,
     ),
     teams: await observe(team, teams, ({ team_id: id }) => id),
-    members: await observe(teamMember, members, ({ teamId, userId }) =>
-      [teamId, userId].map(encodeURIComponent).join("/"),
-    ),
+    members: await observe(teamMember, members, formatMemberId),
     keys: await observe(virtualKey, keys, ({ token }) => token),
     credentials: await observe(credential, credentials, ({ credential_name: name }) => name),
     models: await observe(model, models, ({ model_info: { id } }) => id),

@@ -1,5 +1,5 @@
 import { budget } from "../../components/provider/access/budget.ts";
-import { LITELLM_BUDGET } from "../../components/provider/access/survey.ts";
+import { isLitellmBudget } from "../../components/provider/access/survey.ts";
 import { teamMember } from "../../components/provider/access/team-member.ts";
 import { team } from "../../components/provider/access/team.ts";
 import { user } from "../../components/provider/access/user.ts";
@@ -89,7 +89,7 @@ export function writeAccess(observed: ObservedAccess, options: WriteOptions = {}
 /** Without those that LiteLLM makes by itself, unless somebody has given them to a key. */
 function selectBudgets({ budgets, keys }: ObservedAccess): ObservedAccess["budgets"] {
   const given = new Set(keys.map(({ inputs }) => inputs?.budgetId));
-  return budgets.filter(({ id }) => !LITELLM_BUDGET.test(id) || given.has(id));
+  return budgets.filter(({ id }) => !isLitellmBudget(id) || given.has(id));
 }
 
 function writeMembers(

@@ -7,7 +7,7 @@ import { Refusal } from "./api-failure.ts";
 import { assertAnswering, type Gateway, type LiveCredential, openGateway } from "./gateway.ts";
 import { alreadyExists } from "./managed.ts";
 import { maskCredentialValue } from "./masking.ts";
-import { addOwner, isOtherStack, mayAdopt, nameOwner, OWNER_KEY, readOwner } from "./owner.ts";
+import { addOwner, isTakenOver, mayAdopt, nameOwner, OWNER_KEY, readOwner } from "./owner.ts";
 import { findAtWorkers, waitForWorkers } from "./workers.ts";
 
 const TOKEN = "litellm:access:Credential";
@@ -86,12 +86,7 @@ export const credential = {
     const { api, credentials } = openGateway(context);
     const { signal } = context;
     const live = await findAtWorkers(() => credentials.findNow(id, signal));
-    const owner = readOwner(live?.credential_info);
-    if (owner !== undefined && isOtherStack(context, owner)) {
-      const message = `credential "${id}" is left as it is: it has been taken over by ${owner}`;
-      context.log(message, { severity: "warning" });
-      return;
-    }
+    if (isTakenOver(context, `credential "${id}"`, live?.credential_info)) return;
     // Not every worker knows it: the database does.
     await api
       .call({ method: "DELETE", path: pathOf(id), signal })

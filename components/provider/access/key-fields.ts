@@ -1,10 +1,10 @@
 import type { Field, Fields, Values } from "./fields.ts";
 import type { LiveObject } from "./gateway.ts";
+import { isGeneratedId } from "./generated-id.ts";
 import { LIMIT_FIELDS, MODEL_LIMIT_FIELDS } from "./limits.ts";
 
 /** LiteLLM keeps an instant, and takes the time until it: what is nearer than this was meant to be equal. */
 const EXPIRY_MILLISECONDS = 60_000;
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * How a key's properties stand in LiteLLM.
@@ -83,7 +83,7 @@ export function readOwnBudget(live: LiveObject, budgetId: string | undefined): s
   const budget = live["litellm_budget_table"] as LiveObject | null | undefined;
   const { budget_id: id } = budget ?? {};
   if (budget === null || budget === undefined || id === budgetId) return undefined;
-  if (typeof id !== "string" || !UUID.test(id)) return undefined;
+  if (!isGeneratedId(id)) return undefined;
   const limits = [
     "max_budget",
     "budget_duration",

@@ -1,4 +1,6 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+
+import { sha256 } from "../../../stacks/sha256.ts";
 
 /** 256 bits: LiteLLM's own have 128. */
 const RANDOM_BYTES = 32;
@@ -10,7 +12,7 @@ export function generateKeyValue(): string {
 
 /** What LiteLLM stores of a key, and calls it by. Source: litellm, hash_token. */
 export function hashKey(value: string): string {
-  return createHash("sha256").update(value).digest("hex");
+  return sha256(value);
 }
 
 /** Whether this text is such a hash. */

@@ -4,6 +4,7 @@ import { type Gateway, type LiveKey, openGateway } from "./gateway.ts";
 import { readOwnBudget } from "./key-fields.ts";
 import { generateKeyValue, hashKey, isKeyHash } from "./key-value.ts";
 import { alreadyExists } from "./managed.ts";
+import { removeBudgets } from "./member-budget.ts";
 import { nameOwner, readOwner } from "./owner.ts";
 
 /** Pulumi type token. */
@@ -151,14 +152,12 @@ export async function removeKey(
 
 /** @param options - `budgetId`: what the program names for this key, which stays */
 export async function removeOwnBudget(
-  { api, budgets }: Gateway,
+  gateway: Gateway,
   live: LiveKey,
   { budgetId, signal }: { readonly budgetId?: string | undefined; readonly signal: AbortSignal },
 ): Promise<void> {
   const id = readOwnBudget(live, budgetId);
-  if (id === undefined) return;
-  budgets.forget(id);
-  await api.call({ path: "/budget/delete", body: { id }, signal });
+  if (id !== undefined) await removeBudgets(gateway, [id], signal);
 }
 
 /** By alias and, as LiteLLM abbreviates it, by value: `"search-ci" (sk-...abcd)`. */

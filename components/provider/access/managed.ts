@@ -16,6 +16,7 @@ import { readMetadata, writeMetadata } from "./metadata.ts";
 import {
   isOfSettings,
   isOtherStack,
+  isTakenOver,
   mayAdopt,
   nameOwner,
   nameResource,
@@ -223,12 +224,7 @@ export function manage<Inputs extends ManagedInputs & object, Given, Live extend
       const things = kind.lookup(gateway);
       const live = await things.findNow(id, context.signal);
       if (live === undefined) return;
-      const owner = readOwner(live["metadata"]);
-      if (owner !== undefined && isOtherStack(context, owner)) {
-        const message = `${noun} "${id}" is left as it is: it has been taken over by ${owner}`;
-        context.log(message, { severity: "warning" });
-        return;
-      }
+      if (isTakenOver(context, `${noun} "${id}"`, live["metadata"])) return;
       try {
         await kind.remove(context, gateway, live);
       } catch (error) {

@@ -1,8 +1,5 @@
-import type { OperationContext } from "../resource.ts";
 import type { Gateway, LiveMembership, LiveTeam } from "./gateway.ts";
-
-/** LiteLLM names the budget of one member so. Source: schema.prisma, `@default(uuid())` */
-const GENERATED_ID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/;
+import { isGeneratedId } from "./generated-id.ts";
 
 export function findMembership(team: LiveTeam, userId: string): LiveMembership | undefined {
   return team.team_memberships.find((membership) => membership.user_id === userId);
@@ -14,8 +11,7 @@ export function findOwnBudget(
   membership: LiveMembership | undefined,
 ): string | undefined {
   const id = membership?.["budget_id"];
-  const isOwn = typeof id === "string" && id !== findDefaultBudget(team) && GENERATED_ID.test(id);
-  return isOwn ? id : undefined;
+  return isGeneratedId(id) && id !== findDefaultBudget(team) ? id : undefined;
 }
 
 /** The budget that all members of a team have who have none of their own. */
@@ -33,9 +29,9 @@ export function listOwnBudgets(team: LiveTeam): string[] {
 }
 
 export async function removeBudgets(
-  { signal }: OperationContext,
   { api, budgets }: Gateway,
   ids: readonly string[],
+  signal: AbortSignal,
 ): Promise<void> {
   for (const id of ids) {
     await api.call({ path: "/budget/delete", body: { id }, signal });

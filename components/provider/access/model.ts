@@ -15,7 +15,7 @@ import {
   RESET_PARAMS,
   SERVER_INFO,
 } from "./model-params.ts";
-import { isOtherStack, mayAdopt, nameOwner, OWNER_KEY, readOwner } from "./owner.ts";
+import { isTakenOver, mayAdopt, nameOwner, OWNER_KEY, readOwner } from "./owner.ts";
 import { findAtWorkers, waitForWorkers } from "./workers.ts";
 
 const TOKEN = "litellm:access:Model";
@@ -108,12 +108,7 @@ export const model = {
   async delete(context, id) {
     const gateway = openGateway(context);
     const live = await findAtWorkers(() => gateway.models.findNow(id, context.signal));
-    const owner = readOwner(live?.model_info);
-    if (owner !== undefined && isOtherStack(context, owner)) {
-      const message = `model "${id}" is left as it is: it has been taken over by ${owner}`;
-      context.log(message, { severity: "warning" });
-      return;
-    }
+    if (isTakenOver(context, `model "${id}"`, live?.model_info)) return;
     await removeStandIn(gateway, id, context);
     await remove(gateway, id, context);
   },
@@ -138,20 +133,28 @@ async function make(context: OperationContext, inputs: ModelInputs): Promise<voi
   throw new Error(problem.message);
 }
 
+/** The model as LiteLLM takes it, under this id. */
+function describe(context: OperationContext, { name, params, modelInfo }: ModelInputs, id: string) {
+  return {
+    model_name: name,
+    litellm_params: params,
+    model_info: { ...modelInfo, id, [OWNER_KEY]: nameOwner(context) },
+  };
+}
+
+function pathOf(id: string): string {
+  return `/model/${encodeURIComponent(id)}/update`;
+}
+
 /** @returns what is there already under this id, by whomever it was made; undefined where it was stored */
 async function store(
   context: OperationContext,
   { api, models }: Gateway,
-  { name, params, modelInfo, blocked }: ModelInputs,
+  inputs: ModelInputs,
   id: string,
 ): Promise<LiveModel | undefined> {
   const { signal } = context;
-  const body = {
-    model_name: name,
-    litellm_params: params,
-    model_info: { ...modelInfo, id, [OWNER_KEY]: nameOwner(context) },
-    ...(blocked && { blocked }),
-  };
+  const body = { ...describe(context, inputs, id), ...(inputs.blocked && { blocked: true }) };
   const made = await api
     // For an id that is taken it answers 500, as for all that has failed.
     .create({ path: "/model/new", body, signal }, () => models.findNow(id, signal))
@@ -201,7 +204,7 @@ async function bring(
     ...(blocked !== (live.model_info["blocked"] === true) && { blocked }),
   };
   if (Object.keys(change).length === 0) return false;
-  const path = `/model/${encodeURIComponent(id)}/update`;
+  const path = pathOf(id);
   const { signal } = context;
   await gateway.api
     .create({ method: "PATCH", path, body: change, signal }, async () => {
@@ -218,15 +221,11 @@ async function bring(
 async function restore(
   context: OperationContext,
   { api, models }: Gateway,
-  { modelId: id, name, params, modelInfo, blocked }: ModelInputs,
+  inputs: ModelInputs,
 ): Promise<void> {
-  const body = {
-    model_name: name,
-    litellm_params: params,
-    model_info: { ...modelInfo, id, [OWNER_KEY]: nameOwner(context) },
-    blocked,
-  };
-  const path = `/model/${encodeURIComponent(id)}/update`;
+  const { modelId: id, blocked } = inputs;
+  const body = { ...describe(context, inputs, id), blocked };
+  const path = pathOf(id);
   await api.call({ method: "PATCH", path, body, signal: context.signal }).finally(() => {
     models.forget(id);
   });

@@ -42,6 +42,15 @@ export function isOtherStack(context: Identified, owner: string): boolean {
   return !owner.startsWith(`${nameStack(context)}:`);
 }
 
+/** Whether what a resource is to delete has been taken over by another stack meanwhile, and stays; says so. */
+export function isTakenOver(context: OperationContext, what: string, metadata: unknown): boolean {
+  const owner = readOwner(metadata);
+  if (owner === undefined || !isOtherStack(context, owner)) return false;
+  const message = `${what} is left as it is: it has been taken over by ${owner}`;
+  context.log(message, { severity: "warning" });
+  return true;
+}
+
 /**
  * Whether something that exists may be taken over by this resource. What another resource of the very
  * stack has made may not: when that one goes, it would take it away.

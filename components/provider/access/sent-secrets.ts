@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../../../stacks/sha256.ts";
+import { isKeyHash } from "./key-value.ts";
 
 /** Shorter texts are left alone: to hide them would garble every message. */
 const SHORTEST_SECRET = 8;
-const HASH = /^[0-9a-f]{64}$/;
 /** Parts of LiteLLM's bodies that hold keys, all that is in them. */
 const SECRET_PARTS = new Set([
   "credential_values",
@@ -19,13 +19,9 @@ const PUBLIC_PARTS = new Set(["model", "api_base", "custom_llm_provider"]);
 /** Hides in a text what was sent in secret: LiteLLM repeats some of it, or its SHA-256, in its answers. */
 export function hideSent(text: string, masterKey: string, body: object | undefined): string {
   return [masterKey, ...listSecrets(body, false)]
-    .filter((secret) => secret.length >= SHORTEST_SECRET && !HASH.test(secret))
+    .filter((secret) => secret.length >= SHORTEST_SECRET && !isKeyHash(secret))
     .toSorted((a, b) => b.length - a.length)
-    .flatMap((secret) => [
-      secret,
-      JSON.stringify(secret).slice(1, -1),
-      createHash("sha256").update(secret).digest("hex"),
-    ])
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), sha256(secret)])
     .reduce((hidden, secret) => hidden.replaceAll(secret, "[secret]"), text);
 }
 

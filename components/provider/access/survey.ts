@@ -8,7 +8,9 @@ import type {
   LiveTeam,
   LiveUser,
 } from "./gateway.ts";
+import { isGeneratedId } from "./generated-id.ts";
 import { RETIRED } from "./key-rotation.ts";
+import { formatMemberId } from "./member-id.ts";
 import { isOtherStack, readOwner } from "./owner.ts";
 
 /** All that is in a gateway. */
@@ -55,11 +57,15 @@ export interface Unmanaged {
 export const ADMIN_USER = "default_user_id";
 /** Keys of this team are sessions of the admin pages. */
 const ADMIN_PAGES_TEAM = "litellm-dashboard";
-/** Budgets that LiteLLM makes for members, keys, customers, tags and organisations of its own accord. */
-export const LITELLM_BUDGET =
-  /^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|team-(?:.*-)?budget-[0-9a-f]{32})$/;
+/** The budget that LiteLLM makes for the members of a team. */
+const TEAM_BUDGET = /^team-(?:.*-)?budget-[0-9a-f]{32}$/;
 
 const MANAGED_BY = "it is managed by";
+
+/** Whether LiteLLM makes such a budget for members, keys, customers, tags and organisations of its own accord. */
+export function isLitellmBudget(id: string): boolean {
+  return isGeneratedId(id) || TEAM_BUDGET.test(id);
+}
 
 export async function survey(gateway: Gateway, signal: AbortSignal): Promise<Survey> {
   const [keys, teams, users, budgets, models, credentials] = await Promise.all([
@@ -154,7 +160,7 @@ export function listUnmanaged(
   );
   const budgets = live.budgets
     .filter(({ budget_id }) => !managed.budgets.includes(budget_id))
-    .filter(({ budget_id }) => !LITELLM_BUDGET.test(budget_id))
+    .filter(({ budget_id }) => !isLitellmBudget(budget_id))
     .map(({ budget_id: id }) => {
       const key = keysLeft.find(({ budget_id }) => budget_id === id);
       const team = teamsLeft.find(({ team_memberships }) =>
@@ -184,7 +190,15 @@ function listMembers(
         .filter((user) => user !== ADMIN_USER && !isMemberOfTheCode(team, user, managed))
         .map((user) => {
           const name = `"${user}" of team ${nameTeam(team)}`;
-          return { user, thing: describe("member", nameMember(team, user), name, undefined) };
+          return {
+            user,
+            thing: describe(
+              "member",
+              formatMemberId({ teamId: team.team_id, userId: user }),
+              name,
+              undefined,
+            ),
+          };
         }),
     );
 }
@@ -229,17 +243,13 @@ function isKeyOfTheCode({ token, key_alias: alias }: LiveKey, { keys }: ManagedI
   return keys.some((key) => key === token || key === alias || key === alias?.replace(RETIRED, ""));
 }
 
-function nameMember({ team_id }: LiveTeam, user: string): string {
-  return [team_id, user].map(encodeURIComponent).join("/");
-}
-
 /** Where nobody says who the members are, those of a team of the code are taken for it. */
 function isMemberOfTheCode(team: LiveTeam, user: string, { teams, members }: ManagedIds): boolean {
   return (
     team.members_with_roles.some(({ user_id }) => user_id === user) &&
     (members === undefined
       ? teams.includes(team.team_id)
-      : members.includes(nameMember(team, user)))
+      : members.includes(formatMemberId({ teamId: team.team_id, userId: user })))
   );
 }
 

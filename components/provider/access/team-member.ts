@@ -21,6 +21,7 @@ import { countKeys } from "./key-count.ts";
 import { budgetDuration, dollars, limit } from "./limits.ts";
 import { alreadyExists, type ManagedOutputs } from "./managed.ts";
 import { findMembership, findOwnBudget, removeBudgets } from "./member-budget.ts";
+import { formatMemberId, parseMemberId } from "./member-id.ts";
 
 const inputs = z.strictObject({
   /** Changing it replaces the membership. */
@@ -80,11 +81,11 @@ export const teamMember = {
   assertObservable: assertAnswering,
 
   async create(context, inputs) {
-    return { id: formatId(inputs), outputs: await add(context, inputs) };
+    return { id: formatMemberId(inputs), outputs: await add(context, inputs) };
   },
 
   async read(context, id, { inputs: known, outputs }) {
-    const { teamId, userId } = parseId(id);
+    const { teamId, userId } = parseMemberId(id);
     const team = await openGateway(context).teams.find(teamId, context.signal);
     const member = team && findMember(team, userId);
     if (member === undefined) return undefined;
@@ -107,7 +108,7 @@ export const teamMember = {
   },
 
   async delete(context, id) {
-    const { teamId, userId } = parseId(id);
+    const { teamId, userId } = parseMemberId(id);
     const { signal } = context;
     const gateway = openGateway(context);
     const team = await gateway.teams.findNow(teamId, signal);
@@ -129,7 +130,8 @@ export const teamMember = {
     } finally {
       gateway.teams.forget(teamId);
     }
-    if (member.budgetId !== undefined) await removeBudgets(context, gateway, [member.budgetId]);
+    if (member.budgetId !== undefined)
+      await removeBudgets(gateway, [member.budgetId], context.signal);
   },
 } satisfies ResourceDefinition<TeamMemberInputs, ManagedOutputs>;
 
@@ -166,7 +168,7 @@ async function add(context: OperationContext, wanted: TeamMemberInputs): Promise
     throw alreadyExists(context, {
       token: teamMember.token,
       noun: "member",
-      id: formatId(wanted),
+      id: formatMemberId(wanted),
       name: `${userId} of team ${teamId}`,
       owner: undefined,
     });
@@ -197,7 +199,7 @@ async function bring(
     }
     // LiteLLM leaves a budget behind in which nothing is set any more.
     if (member.budgetId !== undefined && member.budgetId !== after.budgetId) {
-      await removeBudgets(context, gateway, [member.budgetId]);
+      await removeBudgets(gateway, [member.budgetId], context.signal);
     }
     member = after;
   }
@@ -261,19 +263,4 @@ function isAlreadyIn(error: unknown): boolean {
 
 function isGone(error: unknown): boolean {
   return error instanceof Refusal && /not found in team|does not exist/i.test(error.reason);
-}
-
-function formatId({ teamId, userId }: Pick<TeamMemberInputs, "teamId" | "userId">): string {
-  return `${encodeURIComponent(teamId)}/${encodeURIComponent(userId)}`;
-}
-
-/** @throws Error where it is none */
-function parseId(id: string): { teamId: string; userId: string } {
-  const [teamId, userId, ...others] = id.split("/").map(decodeURIComponent);
-  if (!teamId || !userId || others.length > 0) {
-    throw new Error(
-      `"${id}" is no member of a team: write the ids of both, each percent-encoded, such as search/ana`,
-    );
-  }
-  return { teamId, userId };
 }

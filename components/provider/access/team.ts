@@ -87,7 +87,7 @@ export const team = manage<TeamInputs, z.input<typeof inputs>, LiveTeam>({
       );
     }
     await gateway.api.call({ path: "/team/delete", body: { team_ids: [id] }, signal });
-    await removeBudgets(context, gateway, listOwnBudgets(live));
+    await removeBudgets(gateway, listOwnBudgets(live), context.signal);
   },
 });
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { OperationContext, ResourceDefinition } from "../resource.ts";
 import { Refusal } from "./api-failure.ts";
 import { assertAnswering, type Gateway, openGateway } from "./gateway.ts";
+import { parseMemberId } from "./member-id.ts";
 import { nameResource } from "./owner.ts";
 import {
   KINDS,
@@ -161,7 +162,7 @@ function requestRemoval(
 ): { readonly method?: "DELETE"; readonly path: string; readonly body?: object } {
   switch (kind) {
     case "member": {
-      const [team_id = "", user_id = ""] = id.split("/").map(decodeURIComponent);
+      const { teamId: team_id, userId: user_id } = parseMemberId(id);
       return { path: "/team/member_delete", body: { team_id, user_id } };
     }
     case "team":

@@ -97,7 +97,7 @@ export const user = manage<UserInputs, z.input<typeof inputs>, LiveUser>({
     const budgets = await listMemberBudgets(context, gateway, live);
     const body = { user_ids: [id] };
     await gateway.api.call({ path: "/user/delete", body, signal: context.signal });
-    await removeBudgets(context, gateway, budgets);
+    await removeBudgets(gateway, budgets, context.signal);
   },
 });
 

@@ -24,7 +24,7 @@ import {
   withAlias,
 } from "./live-keys.ts";
 import { readMetadata, writeMetadata } from "./metadata.ts";
-import { isOtherStack, mayAdopt, nameOwner, readOwner } from "./owner.ts";
+import { isTakenOver, mayAdopt, nameOwner, readOwner } from "./owner.ts";
 
 export type { VirtualKeyInputs, VirtualKeyOutputs } from "./key-inputs.ts";
 
@@ -286,12 +286,7 @@ export function defineVirtualKey({ now = Date.now }: { readonly now?: () => numb
     async delete(context, _id, { inputs: { alias, budgetId }, outputs }) {
       const gateway = openGateway(context);
       const live = await gateway.keys.find(outputs.tokenId, context.signal);
-      const owner = readOwner(live?.metadata);
-      if (owner !== undefined && isOtherStack(context, owner)) {
-        const message = `key "${alias}" is left as it is: it has been taken over by ${owner}`;
-        context.log(message, { severity: "warning" });
-        return;
-      }
+      if (isTakenOver(context, `key "${alias}"`, live?.metadata)) return;
       if (live !== undefined) {
         const others = outputs.previous.length > 0 ? ", with the old values that still work" : "";
         context.log(

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { durationSeconds } from "../../../stacks/settings/access-settings.ts";
+import { durationSeconds } from "../../../stacks/fixed-duration.ts";
 import { parseSettings, SettingsError } from "../../../stacks/settings/settings.ts";
 import { listWarnings } from "../../../stacks/settings/warnings.ts";
 import { renderLitellmConfig } from "../../../templates/litellm-config.ts";
