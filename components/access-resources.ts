@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 
-import { type MachineConnection, withoutSudo } from "./machine.ts";
+import type { MachineConnection } from "./machine.ts";
 import type { budget } from "./provider/access/budget.ts";
 import type { credential } from "./provider/access/credential.ts";
 import type { model } from "./provider/access/model.ts";
@@ -13,6 +13,7 @@ import type { team } from "./provider/access/team.ts";
 import type { unmanaged } from "./provider/access/unmanaged.ts";
 import type { user } from "./provider/access/user.ts";
 import type { virtualKey } from "./provider/access/virtual-key.ts";
+import { withoutSudo } from "./provider/ssh/connection.ts";
 import type { Args } from "./resources.ts";
 
 export interface ProviderArgs {

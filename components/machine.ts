@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Secrets } from "../stacks/config.ts";
 import type { MachinePlan } from "../stacks/plan/machine-plan.ts";
 import { MachineHostKey } from "./machine-resources.ts";
+import { withoutSudo } from "./provider/ssh/connection.ts";
 import { requireSecret } from "./secrets.ts";
 
 /** How `ssh` reaches a machine: input of every resource on it. */
@@ -13,25 +14,6 @@ export interface MachineConnection {
   readonly options: string[];
   readonly hostKey?: pulumi.Input<string>;
   readonly sudoPassword?: pulumi.Output<string>;
-}
-
-interface Address<HostKey> {
-  readonly host: string;
-  readonly port?: number | undefined;
-  readonly user?: string | undefined;
-  readonly options: readonly string[];
-  readonly hostKey?: HostKey | undefined;
-}
-
-/** How a machine is reached, without what is needed to become root there. */
-export function withoutSudo<HostKey>({ host, port, user, options, hostKey }: Address<HostKey>) {
-  return {
-    host,
-    options: [...options],
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-    ...(hostKey !== undefined && { hostKey }),
-  };
 }
 
 /** The way to a machine; its host key is learnt first where the settings say so. */

@@ -12,12 +12,12 @@ import { closeSessions } from "../components/provider/ssh/session.ts";
 import { type Adoption, planAdoption } from "./access/adoption.ts";
 import { openContext, targetStack } from "./access/gateway-target.ts";
 import { observeAccess } from "./access/observed-access.ts";
-import { failPlainly } from "./access/plain-error.ts";
-import { readProjectName, readStackConfig, shortenStackName } from "./access/stack-settings.ts";
+import { failPlainly } from "./plain-error.ts";
+import { readProjectName, readStackConfig, shortenStackName } from "./stack-settings.ts";
 import { parseCommand } from "./operations/arguments.ts";
 import { abortOnInterrupt } from "./operations/machines-stack.ts";
 import { describeTextDifference } from "./preview/text-difference.ts";
-import { chooseStack, openPulumi, type Pulumi } from "./stack.ts";
+import { chooseStack, openPulumi, type Pulumi, selectStack } from "./stack.ts";
 
 const { positionals, values: options } = parseCommand(
   "npm run adopt [-- [stack] [--yes]]",
@@ -32,9 +32,7 @@ if (!existsSync(settingsFile)) {
   );
 }
 const pulumi = await openPulumi();
-if ((await pulumi.run("stack", "select", "--create", stack)) !== 0) {
-  throw new Error(`stack ${stack} cannot be used; see above, then: npm run pulumi -- stack ls`);
-}
+await selectStack(pulumi, stack);
 const text = readFileSync(settingsFile, "utf8");
 const adoption = await failPlainly(plan);
 const { file, imports, adopts, notes } = adoption;

@@ -6,32 +6,27 @@
  * Secrets are those of the stack: set by the user, or generated when it was deployed. Those of a stack
  * that was never deployed are generated here once; a second run keeps them.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-
-import { RunError } from "@pulumi/pulumi/errors.js";
-import { parse } from "yaml";
 
 import { observeCircumstances } from "../components/circumstances.ts";
 import { readProjectFile } from "../components/project-file.ts";
 import { planDeployment, type SingleHostPlan } from "../stacks/plan/plan.ts";
-import { parseSettings, SettingsError } from "../stacks/settings/settings.ts";
-import {
-  selectProject,
-  selectSecrets,
-  type StoredValue,
-} from "../stacks/settings/stored-config.ts";
+import { parseSettings } from "../stacks/settings/settings.ts";
+import { selectSecrets } from "../stacks/settings/stored-config.ts";
 import { renderComposeProject } from "../templates/docker-compose.ts";
 import { readSecrets, writeProject } from "./compose/project-folder.ts";
 import { chooseSecrets } from "./compose/secret-values.ts";
+import { failPlainly } from "./plain-error.ts";
+import { readStackConfig, shortenStackName } from "./stack-settings.ts";
 import { openPulumi, type Pulumi } from "./stack.ts";
 
 const { values: options } = parseArgs({
   options: { stack: { type: "string", default: "dev" }, output: { type: "string" } },
 });
 /** A backend with organizations knows the stack by a longer name. */
-const stack = options.stack.split("/").at(-1) ?? options.stack;
+const stack = shortenStackName(options.stack);
 const folder = options.output ?? join("compose", stack);
 if (!existsSync(`Pulumi.${stack}.yaml`)) {
   throw new Error(
@@ -42,7 +37,7 @@ if (!existsSync(`Pulumi.${stack}.yaml`)) {
 const pulumi = await openPulumi();
 const exitCode = await pulumi.run("stack", "select", "--create", options.stack);
 if (exitCode !== 0) process.exit(exitCode);
-const { plan, given } = await readStack(pulumi);
+const { plan, given } = await failPlainly(() => readStack(pulumi));
 const { deployed, isRunning } = await readDeployed(pulumi);
 const project = renderComposeProject(plan);
 const values = chooseSecrets(project.secrets, plan, {
@@ -63,37 +58,29 @@ console.log(describeUse());
 async function readStack(
   cli: Pulumi,
 ): Promise<{ plan: SingleHostPlan; given: Record<string, string> }> {
-  const { name } = parse(readFileSync("Pulumi.yaml", "utf8")) as { name: string };
-  const raw = selectProject(name, await readJson<StoredConfig>(cli, "config"));
-  try {
-    const settings = parseSettings(raw, readProjectFile);
-    const planned = planDeployment(settings, observeCircumstances(stack, settings));
-    if (planned.topology !== "single-host") {
-      throw new Error(
-        `stack ${stack} has topology "${planned.topology}", which ${planned.topology === "existing" ? "deploys no gateway" : "needs no Docker"}: there is nothing to compose; choose a stack with topology "single-host": npm run compose -- --stack prod`,
-      );
-    }
-    return { plan: planned, given: selectSecrets(settings.secretNames, raw) };
-  } catch (error) {
-    // A user's mistake needs no stack trace.
-    if (error instanceof SettingsError || RunError.isInstance(error)) {
-      throw new Error(error.message, { cause: error });
-    }
-    throw error;
+  const raw = await readStackConfig(cli, options.stack);
+  const settings = parseSettings(raw, readProjectFile);
+  const planned = planDeployment(settings, observeCircumstances(stack, settings));
+  if (planned.topology !== "single-host") {
+    throw new Error(
+      `stack ${stack} has topology "${planned.topology}", which ${planned.topology === "existing" ? "deploys no gateway" : "needs no Docker"}: there is nothing to compose; choose a stack with topology "single-host": npm run compose -- --stack prod`,
+    );
   }
+  return { plan: planned, given: selectSecrets(settings.secretNames, raw) };
 }
-
-type StoredConfig = Record<string, StoredValue>;
 
 async function readDeployed(
   cli: Pulumi,
 ): Promise<{ deployed: Record<string, string>; isRunning: boolean }> {
-  const { masterKey, uiPassword, recovery, topology } = await readJson<{
+  const text = await cli.read(
+    ...["stack", "output", "--json", "--show-secrets", "--stack", options.stack],
+  );
+  const { masterKey, uiPassword, recovery, topology } = JSON.parse(text) as {
     masterKey?: string;
     uiPassword?: string;
     recovery?: Record<string, string>;
     topology?: string;
-  }>(cli, "stack", "output");
+  };
   return {
     deployed: {
       ...recovery,
@@ -102,11 +89,6 @@ async function readDeployed(
     },
     isRunning: topology === "single-host",
   };
-}
-
-async function readJson<T>(cli: Pulumi, ...command: string[]): Promise<T> {
-  const text = await cli.read(...command, "--json", "--show-secrets", "--stack", options.stack);
-  return JSON.parse(text) as T;
 }
 
 function describeUse(): string {

@@ -14,9 +14,9 @@ import {
   targetUrl,
 } from "./access/gateway-target.ts";
 import { observeAccess } from "./access/observed-access.ts";
-import { failPlainly } from "./access/plain-error.ts";
+import { failPlainly } from "./plain-error.ts";
 import { compareTrees, formatSettings } from "./access/settings-text.ts";
-import { readProjectName } from "./access/stack-settings.ts";
+import { readProjectName } from "./stack-settings.ts";
 import { writeAccess, type WrittenAccess } from "./access/write-access.ts";
 import { parseCommand } from "./operations/arguments.ts";
 import { abortOnInterrupt } from "./operations/machines-stack.ts";

@@ -1,8 +1,8 @@
 import { RunError } from "@pulumi/pulumi/errors.js";
 
-import { Refusal } from "../../components/provider/access/api-failure.ts";
-import { Unobservable } from "../../components/provider/resource.ts";
-import { SettingsError } from "../../stacks/settings/settings.ts";
+import { Refusal } from "../components/provider/access/api-failure.ts";
+import { Unobservable } from "../components/provider/resource.ts";
+import { SettingsError } from "../stacks/settings/settings.ts";
 
 /** Does what may fail for a reason that the user mends: such an error needs no stack trace. */
 export async function failPlainly<Result>(act: () => Promise<Result>): Promise<Result> {

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 
 import { parse } from "yaml";
 
-import type { RawConfig } from "../../stacks/settings/settings.ts";
-import { selectProject, type StoredValue } from "../../stacks/settings/stored-config.ts";
-import type { Pulumi } from "../stack.ts";
+import type { RawConfig } from "../stacks/settings/settings.ts";
+import { selectProject, type StoredValue } from "../stacks/settings/stored-config.ts";
+import type { Pulumi } from "./stack.ts";
 
 /** Name of the project, which stands before each setting in a stack's file. */
 export function readProjectName(): string {

@@ -52,3 +52,10 @@ export async function openPulumi(): Promise<Pulumi> {
 export function chooseStack(arguments_: readonly string[]): string {
   return arguments_[0] ?? "dev";
 }
+
+/** Makes a stack the one that commands are about; a new one where there is none. @throws Error where that fails */
+export async function selectStack(pulumi: Pulumi, stack: string): Promise<void> {
+  if ((await pulumi.run("stack", "select", "--create", stack)) !== 0) {
+    throw new Error(`stack ${stack} cannot be used; see above, then: npm run pulumi -- stack ls`);
+  }
+}

@@ -1,8 +1,8 @@
 import type { ExistingPlan } from "../../stacks/plan/plan.ts";
-import { withoutSudo } from "../machine.ts";
 import { judge, readReason } from "../provider/access/api-failure.ts";
 import { judgeConnection } from "../provider/access/connection-failure.ts";
 import { type GatewayLink, openLink } from "../provider/access/gateway-link.ts";
+import { withoutSudo } from "../provider/ssh/connection.ts";
 import { closeSessions } from "../provider/ssh/session.ts";
 import type { Answer } from "../proxy-client.ts";
 

@@ -1,6 +1,6 @@
 import type { MachinePlan } from "../../stacks/plan/machine-plan.ts";
 import type { TwoVmPlan } from "../../stacks/plan/plan.ts";
-import { withoutSudo } from "../machine.ts";
+import { withoutSudo } from "../provider/ssh/connection.ts";
 import { closeSessions, openSession } from "../provider/ssh/session.ts";
 import { readOperatingSystem } from "../provider/ssh/operating-system.ts";
 

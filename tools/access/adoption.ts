@@ -2,7 +2,7 @@ import type { RawConfig } from "../../stacks/settings/settings.ts";
 import { listKnownNames } from "./access-tree.ts";
 import type { ObservedAccess } from "./observed-access.ts";
 import { mergeAccess, type MergedFile, readAccessSetting } from "./stack-file.ts";
-import { listSetSecrets } from "./stack-settings.ts";
+import { listSetSecrets } from "../stack-settings.ts";
 import { writeAccess } from "./write-access.ts";
 
 /** What is in a gateway and not under the code yet, and how it gets there. */

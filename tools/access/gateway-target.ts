@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 
 import { observeCircumstances } from "../../components/circumstances.ts";
 import { readProjectFile } from "../../components/project-file.ts";
-import type { Connection } from "../../components/provider/ssh/connection.ts";
+import { type Connection, withoutSudo } from "../../components/provider/ssh/connection.ts";
 import type { OperationContext } from "../../components/provider/resource.ts";
 import type { ExistingPlan } from "../../stacks/plan/plan.ts";
 import { planDeployment } from "../../stacks/plan/plan.ts";
@@ -10,7 +10,7 @@ import { parseSettings } from "../../stacks/settings/settings.ts";
 import { selectSecrets } from "../../stacks/settings/stored-config.ts";
 import { askHidden } from "../operations/passphrase.ts";
 import type { Pulumi } from "../stack.ts";
-import { readStackConfig, shortenStackName } from "./stack-settings.ts";
+import { readStackConfig, shortenStackName } from "../stack-settings.ts";
 
 /** How long a gateway that is down is waited for: somebody sits there and waits too. */
 const PATIENCE_SECONDS = 10;
@@ -104,14 +104,9 @@ async function targetExisting(pulumi: Pulumi, stack: string): Promise<GatewayTar
   };
 }
 
-function connect({ host, port, user, options, hostKey }: NonNullable<ExistingPlan["machine"]>) {
-  return {
-    ...{ host, options: [...options] },
-    ...(port !== undefined && { port }),
-    ...(user !== undefined && { user }),
-    // One that is learnt is known to the stack's state only.
-    ...(hostKey !== undefined && hostKey !== "learn" && { hostKey }),
-  };
+/** A host key that is learnt is known to the stack's state only. */
+function connect({ hostKey, ...machine }: NonNullable<ExistingPlan["machine"]>): Connection {
+  return withoutSudo(hostKey === "learn" ? machine : { ...machine, hostKey });
 }
 
 function readCertificates(file: string): string {

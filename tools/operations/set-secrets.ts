@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 
 import { setSecretCommand } from "../../stacks/settings/secret-names.ts";
-import type { Pulumi } from "../stack.ts";
+import { type Pulumi, selectStack } from "../stack.ts";
+import { shortenStackName } from "../stack-settings.ts";
 import { ensureStateBackend } from "../state-backend.ts";
 import { ensureToolchain } from "../toolchain.ts";
 import type { BackupSecrets } from "./backup-content.ts";
@@ -75,15 +76,13 @@ export async function setSecrets(
   secrets: BackupSecrets,
   { replace }: { readonly replace: boolean },
 ): Promise<string[]> {
-  const settingsFile = `Pulumi.${stack.split("/").at(-1) ?? stack}.yaml`;
+  const settingsFile = `Pulumi.${shortenStackName(stack)}.yaml`;
   if (!existsSync(settingsFile)) {
     throw new Error(
       `there is no ${settingsFile}; the backup holds that of its stack, to be copied: age --decrypt FILE | tar --extract`,
     );
   }
-  if ((await pulumi.run("stack", "select", "--create", stack)) !== 0) {
-    throw new Error(`stack ${stack} cannot be used; see above, then: npm run pulumi -- stack ls`);
-  }
+  await selectStack(pulumi, stack);
   const text = await pulumi.read("config", "--json", "--show-secrets", "--stack", stack);
   const planned = planSecrets(secrets, JSON.parse(text) as Config, { stack, replace });
   for (const setting of planned) await setSetting(stack, setting);

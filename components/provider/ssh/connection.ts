@@ -59,3 +59,22 @@ export function formatSsh(connection: Connection, command: string): string {
   ];
   return ["ssh", ...words.map(quote), quote(command)].join(" ");
 }
+
+interface Address<HostKey> {
+  readonly host: string;
+  readonly port?: number | undefined;
+  readonly user?: string | undefined;
+  readonly options: readonly string[];
+  readonly hostKey?: HostKey | undefined;
+}
+
+/** How a machine is reached, without what is needed to become root there. */
+export function withoutSudo<HostKey>({ host, port, user, options, hostKey }: Address<HostKey>) {
+  return {
+    host,
+    options: [...options],
+    ...(port !== undefined && { port }),
+    ...(user !== undefined && { user }),
+    ...(hostKey !== undefined && { hostKey }),
+  };
+}
